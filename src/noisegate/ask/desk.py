@@ -1,0 +1,201 @@
+"""Way 1 on one screen: a question becomes a plan, a price, a charge, and an answer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from noisegate import sql
+from noisegate.ask.answer import Answer, AnswerColumn, BudgetLine, Estimated
+from noisegate.ask.clamping import clamping_of
+from noisegate.ask.finish import StepRunner, columns_before, finish
+from noisegate.ask.price import Price, price
+from noisegate.ask.question import Question
+from noisegate.ask.work import Work, work_of
+from noisegate.catalog.model import Catalog
+from noisegate.engines.duckdb import DuckDB, Ready
+from noisegate.errors import UnsupportedSql
+from noisegate.gate.access import Asker, Right
+from noisegate.gate.door import PROJECT, Gate, Offer, fingerprint_of
+from noisegate.ledger.store import Ledger
+from noisegate.privacy.after import Plan
+from noisegate.privacy.expressions import PlanError, Scalar
+from noisegate.privacy.filter import Limits, capacity, more_like_this, spent_epsilon
+from noisegate.privacy.loss import DELTA_UNIT, ZERO, Loss
+from noisegate.privacy.mechanism import describe
+from noisegate.privacy.relations import scans
+from noisegate.privacy.release import Noisy, release
+
+PREPARED = 1_024
+# Finished rows are kept for answers up to this many characters, so that replays are quick.
+KEPT = 512
+LONGEST_KEPT = 64 * 1024
+
+Rows = tuple[tuple[Estimated | Scalar, ...], ...]
+OwnLimits = tuple[tuple[str, Limits], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A question that was planned and priced, before anyone is charged. Equal only to itself."""
+
+    question: Question
+    plan: Plan
+    price: Price
+    offer: Offer
+    work: Work
+    ready: Ready
+
+
+class Desk:
+    """What asking needs: the catalog and its data versions, an engine, the gate. One a process."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        versions: Mapping[str, int],
+        limits: Mapping[str, Limits],
+        engine: DuckDB,
+        runner: StepRunner,
+        gate: Gate,
+        ledger: Ledger,
+    ) -> None:
+        """Take everything as arguments; `versions` and `limits` are by dataset."""
+        self.catalog = catalog
+        self.versions = dict(versions)
+        self.limits = dict(limits)
+        self.engine = engine
+        self.runner = runner
+        self.gate = gate
+        self.ledger = ledger
+        # Plans and prices are public facts of text, catalog, data version and the asker's limits alone.
+        self._prepared = lru_cache(PREPARED)(self._prepare)
+        self._kept_rows = lru_cache(KEPT)(self._rows)
+
+    def prepare(self, question: Question, asker: Asker) -> Prepared:
+        """Return a question with all that can be said and refused of it before anyone is charged."""
+        return self._prepared(question, self.own_limits(asker))
+
+    def own_limits(self, asker: Asker) -> OwnLimits:
+        """Return the limits of the asker's accounts that are not those of the dataset."""
+        found = []
+        for dataset in self.catalog.datasets:
+            if asker.may_see(dataset.name):
+                limits = self.gate.limits_of(asker, dataset.population, dataset.name)
+                if limits != self.limits[dataset.name]:
+                    found.append((dataset.name, limits))
+        return tuple(found)
+
+    def _prepare(self, question: Question, own: OwnLimits) -> Prepared:
+        return self.prepared(question, sql.read(question.sql, self.catalog), own)
+
+    def prepared(self, question: Question, plan: Plan, own: OwnLimits, right: Right = Right.ASK) -> Prepared:
+        """Return a plan, priced for accounts with these limits; what can be refused is refused here."""
+        work = work_of(plan, self.catalog)
+        priced = price(plan, question, self.catalog, self.limits | dict(own))
+        try:
+            ready = self.engine.prepare(plan.private)
+            self.runner.run(columns_before(plan), (), plan.steps)  # over no rows: what fails, fails now
+        except PlanError as error:
+            raise UnsupportedSql(str(error), "ask a shorter question") from None
+        return Prepared(question, plan, priced, self.offer(plan, priced, question.sql, right), work, ready)
+
+    def offer(self, plan: Plan, priced: Price, text: str, right: Right = Right.ASK) -> Offer:
+        """Return what the gate needs to know of a priced plan, asked under the given right."""
+        datasets = tuple(sorted({s.dataset for s in scans(plan.private.source) if s.unit is not None}))
+        versions = {d: self.versions[d] for d in sorted({s.dataset for s in scans(plan.private.source)})}
+        mechanisms = describe(plan.private, priced.mechanism)
+        body = {
+            "question": text,
+            "plan": sql.describe(plan, self.catalog),
+            "mechanisms": list(mechanisms),
+            "nominal_epsilon": float(priced.epsilon),
+            "epsilon": float(priced.stand_alone),
+            "delta": self.stand_alone_delta(priced),
+            "loss": {"renyi": list(priced.loss.renyi), "delta": priced.loss.delta},
+            "versions": versions,
+        }
+        fingerprint = fingerprint_of(sql.fingerprint(plan.private), repr(priced.mechanism), versions)
+        population = plan.private.source.shape.population or ""
+        return Offer(population, datasets, fingerprint, priced.loss, body, right)
+
+    def ask(self, question: Question, asker: Asker, idempotency_key: str | None = None) -> Answer:
+        """Answer one SQL question, privately, or refuse it at no cost."""
+        return self.answer(self.prepare(question, asker), asker, idempotency_key)
+
+    def answer(self, ready: Prepared, asker: Asker, idempotency_key: str | None = None) -> Answer:
+        """Take a prepared question through the gate. The text has ended: only the plan is run."""
+        with self.gate.open_passage(asker, ready.offer, idempotency_key) as passage:
+            if passage.stored is None:  # charged; nothing private was read before this line
+                exact = self.engine.run(ready.ready)
+                noisy = release(exact, ready.plan.private, ready.price.mechanism)
+                text = json.dumps(noisy.as_json(), separators=(",", ":"))
+                released = passage.close(text)
+                if released != text:  # a twin was answered first: there is one answer to a question
+                    noisy = Noisy.from_json(json.loads(released))
+                columns, rows = finish(ready.plan, noisy, ready.price.mechanism, self.runner)
+            elif len(passage.stored) <= LONGEST_KEPT:
+                columns, rows = self._kept_rows(ready, passage.stored)
+            else:
+                columns, rows = self._rows(ready, passage.stored)
+        priced = ready.price
+        return Answer(
+            columns=columns,
+            rows=rows,
+            nominal=float(priced.epsilon),
+            epsilon=float(priced.stand_alone),
+            delta=self.stand_alone_delta(priced),
+            mechanisms=describe(ready.plan.private, priced.mechanism),
+            clamping=clamping_of(ready.plan),
+            notes=notes_of(ready, self.catalog),
+            budget=self.budget_line(asker, ready.offer, priced.loss),
+            replayed=passage.replayed,
+            receipt_id=passage.receipt.id,
+            receipt_hash=passage.receipt.hash,
+        )
+
+    def _rows(self, ready: Prepared, stored: str) -> tuple[tuple[AnswerColumn, ...], Rows]:
+        """Finish a stored answer."""
+        noisy = Noisy.from_json(json.loads(stored))
+        return finish(ready.plan, noisy, ready.price.mechanism, self.runner)
+
+    def stand_alone_delta(self, priced: Price) -> float:
+        """Return the δ that goes with the stand-alone ε: 0 for pure mechanisms on public keys."""
+        if priced.loss.pure_epsilon is not None and priced.loss.pure_epsilon <= priced.stand_alone:
+            return priced.loss.delta / DELTA_UNIT
+        return float(priced.delta)
+
+    def budget_line(self, asker: Asker, offer: Offer, loss: Loss) -> BudgetLine:
+        """Return what the asker's own accounts have spent and left; the tightest where there are several."""
+        lines = []
+        for dataset in offer.datasets:
+            account = self.ledger.find_account(f"{offer.population}/{dataset}/{PROJECT}/{asker.name}")
+            limits = self.limits[dataset] if account is None else account.limits
+            spent = ZERO if account is None else account.counted
+            used = spent_epsilon(limits, spent)
+            lines.append(
+                BudgetLine(
+                    spent=float(used),
+                    left=float(max(limits.epsilon - used, Fraction(0))),
+                    delta=float(limits.delta),
+                    more_like_this=more_like_this(capacity(limits), spent, loss),
+                )
+            )
+        return min(lines, key=lambda line: (line.more_like_this, line.left))
+
+
+def notes_of(ready: Prepared, catalog: Catalog) -> tuple[str, ...]:
+    """Return what a reader of the answer must know besides its numbers, from public facts."""
+    names = {s.dataset for s in scans(ready.plan.private.source)}
+    notes = [
+        f"{d.name} is SYNTHETIC data: made up, about nobody"
+        for d in catalog.datasets
+        if d.name in names and d.synthetic
+    ]
+    if ready.plan.private.private_keys:
+        notes.append(
+            "groups of few people are left out by private key selection; intervals hold for the groups shown"
+        )
+    return tuple(notes)

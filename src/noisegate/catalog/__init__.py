@@ -1,0 +1,1 @@
+"""What data exists, as its custodian declares it."""

@@ -1,0 +1,86 @@
+"""The same commands against a gateway over HTTP or a state directory opened in this process.
+
+In-process, whoever can read the state directory is its operator: they act as its custodian. Questions are
+still charged, to an analyst's account named on the command line.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any, Protocol
+
+from noisegate.cli import options
+from noisegate.cli.show import progress
+from noisegate.client import Answer, Client
+from noisegate.errors import Unauthorised
+
+Json = dict[str, Any]
+Number = int | float | str | Fraction
+OPERATOR = "operator"
+
+
+class Door(Protocol):
+    """What the commands need; `client.Client` is one."""
+
+    def ask(self, sql: str, *, epsilon: Number | None = None, within: Number | None = None) -> Answer:
+        """Ask a question."""
+
+    def explain(self, sql: str, *, epsilon: Number | None = None, within: Number | None = None) -> Json:
+        """Price a question."""
+
+    def datasets(self) -> list[Json]:
+        """List datasets."""
+
+    def budget(self) -> Json:
+        """Show accounts."""
+
+    def grant(self, dataset: str, analyst: str, *, epsilon: Number, delta: Number | None = None) -> Json:
+        """Open an analyst's account with limits of its own."""
+
+    def receipts(self, dataset: str | None = None, *, after: int = 0, limit: int = 100) -> Json:
+        """List receipts."""
+
+    def verify_receipts(self) -> Json:
+        """Verify the chain."""
+
+    def create_token(
+        self, name: str, role: str, *, datasets: Sequence[str] | None = None, expires_days: int | None = None
+    ) -> Json:
+        """Create a token."""
+
+    def tokens(self) -> list[Json]:
+        """List tokens."""
+
+    def revoke_token(self, token_id: str) -> None:
+        """Revoke a token."""
+
+
+@contextmanager
+def open_door(
+    url: str | None,
+    token: str | None,
+    *,
+    state: object = None,
+    catalog: object = None,
+    analyst: str = "local",
+) -> Iterator[Door]:
+    """Open the gateway at `url`, or else the state directory.
+
+    Raises:
+        Unauthorised: a URL without a token.
+        BadInput: a URL beside --state or --catalog.
+        StateLocked: another process, such as a server, holds the state directory.
+    """
+    url = options.address(url, local=state is not None or catalog is not None)
+    if url is None:
+        from noisegate.cli.local import open_local
+
+        with open_local(options.settings(state=state, catalog=catalog), analyst, progress()) as local:
+            yield local
+        return
+    token = token or os.environ.get("NOISEGATE_TOKEN")
+    if not token:
+        raise Unauthorised("--url needs a token", "give --token or set NOISEGATE_TOKEN")
+    with Client(url, token) as client:
+        yield client

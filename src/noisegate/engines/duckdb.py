@@ -1,0 +1,127 @@
+"""DuckDB, the engine that answers plans from registered snapshots."""
+
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from noisegate.engines.cells import assembled
+from noisegate.engines.check import Checker
+from noisegate.engines.facts import check_scans, facts_of
+from noisegate.engines.locked import locked
+from noisegate.engines.lower import lower
+from noisegate.engines.register import Snapshot
+from noisegate.engines.render import database
+from noisegate.engines.unitrows import Statement
+from noisegate.errors import EngineFailed, EngineTimeout, NoisegateError
+from noisegate.privacy.exact import Exact
+from noisegate.privacy.question import Aggregation
+from noisegate.privacy.relations import scans
+
+# Integer keys that span up to 2^20 values are aggregated in an array rather than a hash table: units often
+# are. It costs at most that many slots a thread.
+_ARRAY_BITS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """An aggregation and the statements that answer it, checked."""
+
+    aggregation: Aggregation
+    statements: tuple[Statement, ...]
+
+
+class DuckDB:
+    """Registered snapshots behind a locked DuckDB. Safe to share among threads."""
+
+    def __init__(
+        self,
+        snapshots: Mapping[str, Snapshot],
+        *,
+        memory_limit: str,
+        spill: Path,
+        threads: int | None = None,
+        timeout_s: float = 60.0,
+        max_spill: str = "20GB",
+    ) -> None:
+        """Attach the snapshots, read-only, and lock the engine.
+
+        Args:
+            snapshots: by dataset.
+            memory_limit: what the engine may hold in memory, as in "2GB".
+            spill: a directory of the engine's own for what does not fit; it holds private rows while a
+                question runs.
+            threads: how many it may use; None for all cores.
+            timeout_s: longest run of one aggregation, in seconds.
+            max_spill: how large `spill` may grow.
+        """
+        spill.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings = {
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill),
+            "max_temp_directory_size": max_spill,
+            "perfect_ht_threshold": str(_ARRAY_BITS),
+        }
+        if threads is not None:
+            settings["threads"] = str(threads)
+        self.snapshots = dict(snapshots)
+        self.timeout_s = timeout_s
+        self._facts = {name: facts_of(snapshot) for name, snapshot in self.snapshots.items()}
+        self._checker = Checker()
+        self._connection = locked(settings, {database(d): s.path for d, s in self.snapshots.items()})
+        self._lock = threading.Lock()
+
+    def prepare(self, aggregation: Aggregation) -> Ready:
+        """Write a plan down and check it: what can be refused of it is refused before any charge.
+
+        Raises:
+            PlanError: the plan is nested too deep, or too long, to write.
+            InternalError: it claims of a table what was not verified, or its SQL did not pass the check.
+        """
+        check_scans(aggregation, self._facts)
+        statements = lower(aggregation)
+        tables = frozenset((database(s.dataset), s.table) for s in scans(aggregation.source))
+        for statement in statements:
+            self._checker.check(statement.sql, tables)
+        return Ready(aggregation, statements)
+
+    def run(self, asked: Aggregation | Ready) -> Exact:
+        """Return the exact cells of an aggregation, sealed.
+
+        Raises:
+            PlanError, InternalError: as `prepare`, for what was not prepared. Nothing was read.
+            EngineTimeout: it ran past the limit.
+            EngineFailed: the engine failed. Neither says anything of rows.
+        """
+        ready = asked if isinstance(asked, Ready) else self.prepare(asked)
+        failure: NoisegateError
+        try:
+            answers = self._answers(ready.statements)
+            return assembled(ready.aggregation, answers)
+        except duckdb.InterruptException:
+            failure = EngineTimeout()
+        except Exception:  # noqa: BLE001  (whatever it was, its text may quote rows)
+            failure = EngineFailed()
+        # Raised here and not above: an exception being handled would travel along as the context.
+        raise failure
+
+    def _answers(self, statements: tuple[Statement, ...]) -> list[tuple[Statement, dict[str, Any]]]:
+        with self._lock:
+            cursor = self._connection.cursor()
+        timer = threading.Timer(self.timeout_s, cursor.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            salt = {"salt": secrets.randbits(64)}
+            return [(s, cursor.execute(s.sql, salt if s.salted else None).fetchnumpy()) for s in statements]
+        finally:
+            timer.cancel()
+            cursor.close()
+
+    def close(self) -> None:
+        """Let go of the snapshots. Runs in progress fail."""
+        self._connection.close()

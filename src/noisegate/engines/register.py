@@ -1,0 +1,203 @@
+"""Registration: the rows a catalog names become a snapshot, if they are what it declares.
+
+Plans rely on what is verified here (one row a unit, one value a unit, types, domains, no NULLs, NaN or
+infinities), so any breach refuses the whole registration, and says which column and how to mend it. No
+message holds a value: the custodian may paste it into a ticket.
+"""
+# ruff: noqa: S608  (the SQL is made of quoted names and constants)
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+
+from noisegate.catalog.model import Dataset, Table
+from noisegate.engines.quote import TYPES, identifier
+from noisegate.engines.snapshot import (
+    FORMAT,
+    METADATA,
+    Snapshot,
+    declaration,
+    declared,
+    open_snapshot,
+    stored_columns,
+)
+from noisegate.engines.sources import ReadGenotypes, opened
+from noisegate.engines.verify import after_loading, conversions, may_be_missing, while_loading
+from noisegate.errors import CatalogError
+from noisegate.genotypes import vcf
+from noisegate.privacy.expressions import Type
+
+__all__ = ["Progress", "Snapshot", "declaration", "open_snapshot", "register"]
+
+Progress = Callable[[str, float], None]
+
+
+def register(
+    dataset: Dataset,
+    base: Path,
+    directory: Path,
+    version: int,
+    progress: Progress | None = None,
+    *,
+    key: bytes | None = None,
+    genotypes: ReadGenotypes = vcf.read,
+) -> Snapshot:
+    """Verify a dataset's files and write them as `<directory>/<dataset>-<version>.duckdb`.
+
+    The file appears whole or not at all, is durable when this returns, and is never overwritten.
+
+    Args:
+        dataset: what is declared; relative sources are taken from `base`.
+        base: the directory of the catalog.
+        directory: where snapshots are kept; made if missing.
+        version: a number not yet registered, >= 1.
+        progress: told the table that is done and the share of tables done.
+        key: makes a digest of the source files (HMAC-SHA256), for the custodian.
+        genotypes: reads a genotype file.
+
+    Raises:
+        CatalogError: a file or a value is not as declared, or the version exists. Nothing is left behind.
+    """
+    if version < 1:
+        raise CatalogError(f"version {version} is below 1", "versions are numbered 1, 2, 3, …")
+    _check_units(dataset)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target = directory / f"{dataset.name}-{version}.duckdb"
+    if target.exists():
+        raise CatalogError(
+            f"version {version} of {dataset.name} is registered already",
+            "a version never changes: register the new data as the next version",
+        )
+    digest = "" if key is None else _digest(dataset, base, key)
+    with _working_directory(directory) as work:
+        made = work / "snapshot.duckdb"
+        with contextlib.closing(_builder(made, work)) as connection:
+            for done, table in enumerate(dataset.tables):
+                _load(connection, dataset, table, base, genotypes)
+                if progress is not None:
+                    progress(table.name, (done + 1) / len(dataset.tables))
+            connection.execute("CREATE SCHEMA noisegate")
+            connection.execute(
+                f"CREATE TABLE {METADATA} (format INTEGER, dataset VARCHAR, version BIGINT,"
+                " declaration VARCHAR, declared VARCHAR, digest VARCHAR)"
+            )
+            connection.execute(
+                f"INSERT INTO {METADATA} VALUES (?, ?, ?, ?, ?, ?)",
+                [FORMAT, dataset.name, version, declaration(dataset), declared(dataset), digest],
+            )
+            connection.execute("CHECKPOINT")
+        _publish(made, target)
+    return Snapshot(dataset.name, version, target, declaration(dataset), declared(dataset), digest)
+
+
+def _check_units(dataset: Dataset) -> None:
+    """Refuse units that could not be compared without casts."""
+    for table in dataset.tables:
+        if table.unit is None:
+            continue
+        column = table.column(table.unit)
+        if column is None or column.name != table.unit:
+            raise CatalogError(
+                f"{dataset.name}.{table.name} has no column {table.unit!r} to name the person",
+                "declare it, or set unit to the column that does",
+            )
+        if column.type is not dataset.unit_type or column.type not in (Type.INT, Type.STR):
+            raise CatalogError(
+                f"{dataset.name}.{table.name}.{column.name} is {column.type.value}, but people are named by"
+                f" {dataset.unit_type.value} in {dataset.name}",
+                "the unit has one type in all tables, int or str",
+            )
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    table: Table,
+    base: Path,
+    genotypes: ReadGenotypes,
+) -> None:
+    """Write one table, verified."""
+    place = f"{dataset.name}.{table.name}"
+    columns = stored_columns(table)
+    with opened(connection, place, table, base / table.source, genotypes) as source:
+        converted = conversions(place, table, source)
+        while_loading(connection, place, table, source, converted)
+        declared = ", ".join(
+            f"{identifier(c.name)} {TYPES[c.type]}{'' if may_be_missing(table, c) else ' NOT NULL'}"
+            for c in columns
+        )
+        name = f"main.{identifier(table.name)}"
+        connection.execute(f"CREATE TABLE {name} ({declared})")
+        values = ", ".join(converted[c.name].value for c in columns)
+        # A unit's rows lie together, so that the engine finds them together.
+        order = "" if table.unit is None else f" ORDER BY {converted[table.unit].value}"
+        connection.execute(f"INSERT INTO {name} SELECT {values} FROM {source.relation} AS s{order}")
+    after_loading(connection, place, table, name)
+
+
+@contextlib.contextmanager
+def _working_directory(directory: Path) -> Iterator[Path]:
+    work = directory / f".registering-{secrets.token_hex(8)}"
+    work.mkdir(mode=0o700)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _builder(path: Path, work: Path) -> duckdb.DuckDBPyConnection:
+    """Return a database that reads the named files and nothing by itself."""
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "allow_community_extensions": "false",
+        "python_enable_replacements": "false",
+        "temp_directory": str(work / "spill"),
+    }
+    return duckdb.connect(str(path), config=settings)
+
+
+def _publish(made: Path, target: Path) -> None:
+    """Give a finished file its name, durably, and never over another file."""
+    made.chmod(0o400)
+    _sync(made)
+    try:
+        os.link(made, target)
+    except FileExistsError:
+        raise CatalogError(
+            f"{target.name} was registered at the same time by another process", "register the next version"
+        ) from None
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _digest(dataset: Dataset, base: Path, key: bytes) -> str:
+    """Return the HMAC-SHA256, in hex, of the source files: names, lengths and bytes, table by table."""
+    digest = hmac.new(key, digestmod=hashlib.sha256)
+    for table in dataset.tables:
+        path = base / table.source
+        try:
+            with path.open("rb") as stream:
+                digest.update(f"{len(table.name)}:{table.name}:{path.stat().st_size}:".encode())
+                while block := stream.read(2**20):
+                    digest.update(block)
+        except OSError as error:
+            raise CatalogError(
+                f"{dataset.name}.{table.name}: {table.source} cannot be read: {error.strerror}",
+                "check the path and its permissions",
+            ) from None
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The one door: authorise, price, charge, work, receipt."""

@@ -1,0 +1,77 @@
+"""Who asks, and what they may do: plain roles and grants, denied by default.
+
+Custodians set up and spend for suggestions, analysts ask, auditors watch.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from noisegate.errors import Forbidden
+from noisegate.ledger.records import Role, Token
+
+
+class Right(enum.Enum):
+    """What an asker may want to do."""
+
+    ASK = "ask"
+    SEE_DATASETS = "see datasets"
+    SEE_OWN_BUDGET = "see their own budget"
+    SEE_ALL_BUDGETS = "see all budgets"
+    GRANT_BUDGET = "grant budget"
+    SEE_RECEIPTS = "see receipts"
+    MANAGE_TOKENS = "manage tokens"
+    SUGGEST = "spend budget on suggestions"
+
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    # Who raises a limit cannot ask: separation of duties.
+    Role.CUSTODIAN: frozenset(
+        {
+            Right.SEE_DATASETS,
+            Right.SEE_ALL_BUDGETS,
+            Right.GRANT_BUDGET,
+            Right.SEE_RECEIPTS,
+            Right.MANAGE_TOKENS,
+            Right.SUGGEST,
+        }
+    ),
+    Role.ANALYST: frozenset({Right.ASK, Right.SEE_DATASETS, Right.SEE_OWN_BUDGET}),
+    Role.AUDITOR: frozenset({Right.SEE_DATASETS, Right.SEE_ALL_BUDGETS, Right.SEE_RECEIPTS}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """A credential that was checked. `datasets` lists the grants; None stands for all."""
+
+    name: str
+    role: Role
+    datasets: frozenset[str] | None
+
+    def may_see(self, dataset: str) -> bool:
+        """Whether the asker holds a grant on the dataset."""
+        return self.datasets is None or dataset in self.datasets
+
+
+def asker_of(token: Token) -> Asker:
+    """Return who bears a token that was found valid."""
+    return Asker(token.name, token.role, None if token.grants == "*" else frozenset(token.grants))
+
+
+def require(asker: Asker, right: Right) -> None:
+    """Raise Forbidden unless the asker's role has the right."""
+    if right not in RIGHTS[asker.role]:
+        holders = ", ".join(role.value for role in Role if right in RIGHTS[role])
+        raise Forbidden(
+            f"a token of role {asker.role.value!r} may not {right.value}",
+            f"use a token of role {holders}",
+        )
+
+
+def require_dataset(asker: Asker, dataset: str) -> None:
+    """Raise Forbidden unless the asker holds a grant on the dataset."""
+    if not asker.may_see(dataset):
+        raise Forbidden(
+            f"this token has no grant on dataset {dataset!r}",
+            "ask the custodian for a token with that grant",
+        )

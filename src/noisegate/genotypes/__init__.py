@@ -1,0 +1,1 @@
+"""Genotype files, and what is read from them. Knows nothing of privacy."""

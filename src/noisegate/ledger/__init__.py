@@ -1,0 +1,1 @@
+"""Accounts, charges, receipts, stored answers and tokens, in one durable place."""

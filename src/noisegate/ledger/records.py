@@ -1,0 +1,240 @@
+"""The values that go into the ledger and come out of it, accounts apart."""
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from noisegate.ledger.accounts import Kind, chain_of, kind_of, parent_of
+from noisegate.privacy.loss import Loss
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A principal's own name for one request, and the hash of that request in canonical form."""
+
+    principal: str
+    key: str
+    request_hash: str
+
+    def __post_init__(self) -> None:
+        if not (self.principal and self.key and self.request_hash):
+            raise ValueError("an idempotency key names its principal, its key and its request")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """A loss to be taken once from every account named, or from none.
+
+    Attributes:
+        accounts: ids, closed under parents: with an account, all its ancestors. All of one population.
+        loss: the true loss of what will be released.
+        surcharges: analyst account -> further loss counted against that account alone.
+        datasets: names of the datasets read; exactly those whose accounts are charged.
+        fingerprint: of plan, mechanism and data versions; equal fingerprints get one answer.
+        idempotency: the caller's key, if it gave one.
+        body: public facts for the receipt, JSON values only: question text, plan in words, mechanism,
+            data versions, asker.
+    """
+
+    accounts: tuple[str, ...]
+    loss: Loss
+    surcharges: Mapping[str, Loss] = field(default_factory=dict)
+    datasets: tuple[str, ...]
+    fingerprint: str
+    idempotency: IdempotencyKey | None = None
+    body: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        named = set(self.accounts)
+        if not named or len(named) != len(self.accounts):
+            raise ValueError("a charge names each of its accounts once, and at least one")
+        if not {parent_of(a) for a in named} <= named | {None}:
+            raise ValueError("a charge that names an account names its ancestors too")
+        if len({a.partition("/")[0] for a in named}) != 1:
+            raise ValueError("all accounts of a charge belong to one population")
+        charged = {chain_of(a) for a in named if kind_of(a) is Kind.DATASET}
+        if not charged or charged != set(self.datasets) or len(charged) != len(self.datasets):
+            raise ValueError("a charge names the datasets whose accounts it charges, each once")
+        if not self.surcharges.keys() <= {a for a in named if kind_of(a) is Kind.ANALYST}:
+            raise ValueError("only analysts' accounts that are charged bear a surcharge")
+        if not self.fingerprint:
+            raise ValueError("a charge has a fingerprint")
+
+
+class ChargeState(enum.Enum):
+    """What became of a charge. Its loss stays spent in every state."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRow:
+    """A charge as the ledger keeps it; what it took is on its receipts."""
+
+    id: int
+    fingerprint: str
+    datasets: tuple[str, ...]
+    state: ChargeState
+    idempotency: IdempotencyKey | None
+
+
+class ReceiptKind(enum.Enum):
+    """What a receipt records."""
+
+    OPENED = "opened"
+    REGISTERED = "registered"
+    CHARGE = "charge"
+    ANSWER = "answer"
+    FAILED = "failed"
+    LOST = "lost"
+    UNSUSPENDED = "unsuspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One link of a chain.
+
+    `dataset` names the chain, `seq` counts from 1 in it, `at` is in seconds since 1970 UTC, `body` is
+    canonical JSON text of public facts, `previous` and `hash` are SHA-256 in hexadecimal.
+    """
+
+    dataset: str
+    seq: int
+    kind: ReceiptKind
+    charge: int | None
+    at: int
+    body: str
+    previous: str
+    hash: str
+
+    @property
+    def id(self) -> str:
+        """The receipt's name, unique in the ledger: `liver:17`."""
+        return f"{self.dataset}:{self.seq}"
+
+    def content(self) -> dict[str, object]:
+        """Return the body as JSON values."""
+        found = json.loads(self.body)
+        if not isinstance(found, dict):
+            raise ValueError(f"the body of receipt {self.id} is not an object")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """A charge that is durable. `earlier` where the idempotency key had paid and been answered before:
+    then nothing was taken now, and nothing may be computed again.
+    """
+
+    id: int
+    receipts: tuple[Receipt, ...]
+    earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an idempotency key was used for before."""
+
+    charge: int
+    state: ChargeState
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """A plan that failed after it was charged, closed until the custodian opens it again."""
+
+    fingerprint: str
+    charge: int
+    reason: str
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """The one answer under a fingerprint: JSON text, its SHA-256, and the receipts that record it.
+
+    `charge` is the one whose answer was stored; `receipts` has one a dataset.
+    """
+
+    fingerprint: str
+    charge: int
+    answer: str
+    sha256: str
+    receipts: tuple[Receipt, ...]
+
+    @property
+    def receipt(self) -> Receipt:
+        """The receipt on the first dataset."""
+        return self.receipts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class DataVersion:
+    """A registered snapshot. `digest` is keyed and stays with the custodian."""
+
+    dataset: str
+    version: int
+    declaration: str
+    digest: str
+
+
+class Role(enum.Enum):
+    """What a token's bearer may do."""
+
+    CUSTODIAN = "custodian"
+    ANALYST = "analyst"
+    AUDITOR = "auditor"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token without its secret. `grants` lists datasets, or is "*" for all of them."""
+
+    id: str
+    name: str
+    role: Role
+    grants: tuple[str, ...] | Literal["*"]
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+    def grants_on(self, dataset: str) -> bool:
+        """Return whether the bearer may know of a dataset."""
+        return self.grants == "*" or dataset in self.grants
+
+
+def canonical(value: object) -> str:
+    r"""Return the one JSON text of a value: keys sorted, no spaces, ASCII only, no NaN.
+
+    >>> canonical({"b": 1, "a": "ε"})
+    '{"a":"\\u03b5","b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def charge_body(charge: Charge) -> str:
+    """Return the receipt body of a charge: all of it, as canonical JSON."""
+    key = charge.idempotency
+    return canonical(
+        {
+            "accounts": sorted(charge.accounts),
+            "datasets": sorted(charge.datasets),
+            "loss": loss_as_json(charge.loss),
+            "surcharges": {a: loss_as_json(s) for a, s in charge.surcharges.items()},
+            "fingerprint": charge.fingerprint,
+            "idempotency": None if key is None else [key.principal, key.key, key.request_hash],
+            "public": charge.body,
+        }
+    )
+
+
+def loss_as_json(loss: Loss) -> dict[str, object]:
+    """Return a loss as JSON values, in its integer units."""
+    return {"renyi": list(loss.renyi), "delta": loss.delta}

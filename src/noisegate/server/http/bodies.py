@@ -1,0 +1,138 @@
+"""The shapes of requests and replies, as the OpenAPI document shows them.
+
+Requests are read with these models. Replies are written by the gateway itself; their models describe them,
+and the tests hold real replies against them.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from noisegate.errors import BadInput
+
+Number = Annotated[float, Field(strict=True)] | Annotated[str, Field(max_length=40)]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class AskBody(_Body):
+    """A question. Give `epsilon`, or `within` (half-width of the 95 % interval), or neither."""
+
+    sql: str = Field(min_length=1, examples=["SELECT count(*) FROM liver.patients WHERE age > 60"])
+    epsilon: Number | None = Field(None, description="nominal ε to spend", examples=[0.5])
+    within: Number | None = Field(None, description="half-width to reach, in the unit of the answer")
+
+
+class GrantBody(_Body):
+    """Limits of one analyst's account on a dataset. They stand once the account is open."""
+
+    dataset: Name
+    analyst: Name
+    epsilon: Number = Field(description="the limit on ε", examples=[1])
+    delta: Number | None = Field(None, description="the limit on δ; the dataset's by default")
+
+
+class TokenBody(_Body):
+    """A new token. Without `datasets` it holds a grant on all of them."""
+
+    name: Name
+    role: Literal["custodian", "analyst", "auditor"]
+    datasets: list[Name] | None = Field(None, max_length=1_000)
+    expires_days: int | None = Field(None, ge=1, le=3_650)
+
+
+class ColumnReply(_Body):
+    """A column of an answer. `unit` is the unit of measure; `key` says that cells are plain values."""
+
+    name: str
+    type: str
+    unit: str
+    key: bool
+
+
+class CellReply(_Body):
+    """A noisy value and its interval; an unknown or infinite end is null. Integers beyond 2^53 are text."""
+
+    value: int | float | bool | str | None
+    low: float | None
+    high: float | None
+
+
+class LossReply(_Body):
+    """What the answer may reveal of one person: stand-alone (ε, δ), and the ε that was asked for."""
+
+    nominal_epsilon: float
+    epsilon: float
+    delta: float
+    unit: Literal["person"]
+
+
+class BudgetReply(_Body):
+    """Spent and left of the asker's account, ε at its δ, and about how many more like this fit."""
+
+    spent: float
+    left: float
+    delta: float
+    more_like_this: int | str
+
+
+class ReceiptReply(_Body):
+    """Where the release is written down."""
+
+    id: str
+    hash: str
+
+
+class AnswerReply(_Body):
+    """An answer with what it cost."""
+
+    columns: list[ColumnReply]
+    rows: list[list[CellReply | int | float | bool | str | None]]
+    confidence: float
+    loss: LossReply
+    mechanisms: list[str]
+    clamping: list[str]
+    notes: list[str]
+    budget: BudgetReply
+    replayed: bool
+    receipt: ReceiptReply
+
+
+class ErrorDetail(_Body):
+    """Why not, and the way out. `detail` holds further public facts."""
+
+    code: str
+    message: str
+    hint: str
+    detail: dict[str, object]
+
+
+class ErrorReply(_Body):
+    """The one error shape."""
+
+    error: ErrorDetail
+
+
+def read(model: type[Model], raw: bytes) -> Model:
+    """Return a request body as its model.
+
+    Raises:
+        BadInput: it is not JSON, or not of that shape; `detail.problems` lists every place.
+    """
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as wrong:
+        problems = [
+            {"where": ".".join(map(str, e["loc"])) or "body", "message": e["msg"]} for e in wrong.errors()
+        ]
+    first = problems[0]
+    raise BadInput(
+        f"the request body is not as it should be: {first['where']}: {first['message']}",
+        "see /docs for its shape",
+        problems=problems,
+    )

@@ -1,0 +1,174 @@
+"""The routes of the API. Each reads its request, calls the gateway through `Caller`, and replies in JSON.
+
+Bodies are read after the credential was checked, so that a stranger learns nothing of their shape from
+errors; their models stand in the OpenAPI document all the same.
+"""
+
+from fractions import Fraction
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from noisegate.ask.question import parse_number
+from noisegate.gate.access import Asker
+from noisegate.server.http.bodies import AnswerReply, AskBody, ErrorReply, GrantBody, Name, TokenBody, read
+from noisegate.server.http.caller import Caller, question_in
+from noisegate.server.http.replies import json_reply
+from noisegate.server.metrics import Metrics
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": ErrorReply, "description": "Refused or failed"}
+}
+MOST_RECEIPTS = 1_000
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAPI description of a JSON request body."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _inline(model)}}}}
+
+
+IDEMPOTENCY = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "a key with the same question is charged once; with another it is a conflict",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        }
+    ]
+}
+
+
+def api(caller: Caller) -> APIRouter:
+    """Return the routes under /v1."""
+    router = APIRouter(prefix="/v1", responses=ERRORS)
+    gateway = caller.gateway
+
+    @router.post(
+        "/ask",
+        summary="Ask a question",
+        responses={200: {"model": AnswerReply}},
+        openapi_extra=body_of(AskBody) | IDEMPOTENCY,
+        tags=["questions"],
+    )
+    async def ask(request: Request) -> Response:
+        """Answer SQL with noise and an interval; the loss is charged before a row is read.
+
+        The same question on the same data gets the same answer again, at no cost.
+        """
+        return await caller.ask(request)
+
+    @router.post("/explain", summary="Price a question", openapi_extra=body_of(AskBody), tags=["questions"])
+    async def explain(request: Request) -> Response:
+        """Say what a question would do, cost and be worth, without spending anything."""
+        raw = await request.body()
+        return await caller.call(request, lambda asker: gateway.explain(question_in(raw), asker))
+
+    @router.get("/datasets", summary="List datasets", tags=["data"])
+    async def datasets(request: Request) -> Response:
+        """List the tables and columns the token may ask about, with their declared bounds."""
+        return await caller.call(request, lambda asker: {"datasets": gateway.datasets(asker)})
+
+    @router.get("/budget", summary="Show budgets", tags=["budget"])
+    async def budget(request: Request) -> Response:
+        """Show what was spent and what is left, as far as the token may see it."""
+        return await caller.call(request, gateway.budget)
+
+    @router.post(
+        "/budget/grants",
+        summary="Grant a budget",
+        openapi_extra=body_of(GrantBody),
+        tags=["budget"],
+        status_code=201,
+    )
+    async def grant(request: Request) -> Response:
+        """Open an analyst's account with limits of its own. For custodians, who in turn may not ask."""
+        raw = await request.body()
+
+        def work(asker: Asker) -> object:
+            body = read(GrantBody, raw)
+            epsilon, delta = parse_number("epsilon", body.epsilon), parse_number("delta", body.delta)
+            return gateway.grant(asker, body.dataset, body.analyst, epsilon or Fraction(0), delta)
+
+        return await caller.call(request, work, 201)
+
+    @router.get("/receipts", summary="List receipts", tags=["receipts"])
+    async def receipts(
+        request: Request,
+        dataset: Annotated[Name | None, Query(description="only of this dataset")] = None,
+        after: Annotated[int, Query(ge=0, le=2**53, description="only after this number")] = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST_RECEIPTS)] = 100,
+    ) -> Response:
+        """List what was released, oldest first, and where to go on."""
+        return await caller.call(request, lambda asker: gateway.receipts(asker, dataset, after, limit))
+
+    @router.get("/receipts/verify", summary="Verify the chain of receipts", tags=["receipts"])
+    async def verify(request: Request) -> Response:
+        """Recompute every hash of the chain and say whether it holds."""
+        return await caller.call(request, gateway.verify_receipts)
+
+    @router.post(
+        "/tokens",
+        summary="Create a token",
+        openapi_extra=body_of(TokenBody),
+        tags=["tokens"],
+        status_code=201,
+    )
+    async def create_token(request: Request) -> Response:
+        """Create a token. Its secret is shown once, in this reply."""
+        raw = await request.body()
+
+        def work(asker: Asker) -> object:
+            body = read(TokenBody, raw)
+            return gateway.create_token(asker, body.name, body.role, body.datasets, body.expires_days)
+
+        return await caller.call(request, work, 201)
+
+    @router.get("/tokens", summary="List tokens", tags=["tokens"])
+    async def list_tokens(request: Request) -> Response:
+        """List tokens without their secrets."""
+        return await caller.call(request, lambda asker: {"tokens": gateway.list_tokens(asker)})
+
+    @router.delete("/tokens/{token_id}", summary="Revoke a token", tags=["tokens"])
+    async def revoke_token(request: Request, token_id: str) -> Response:
+        """Make a token invalid at once."""
+
+        def work(asker: Asker) -> object:
+            gateway.revoke_token(asker, token_id)
+            return {"revoked": token_id}
+
+        return await caller.call(request, work)
+
+    return router
+
+
+def operations(caller: Caller, metrics: Metrics) -> APIRouter:
+    """Return the routes a monitor reads; they need no token and show public facts only."""
+    router = APIRouter(tags=["operations"])
+    gateway = caller.gateway
+
+    @router.get("/healthz", summary="Health")
+    async def healthz() -> Response:
+        """Say whether the parts work: 200 when all do, else 503."""
+        health = await caller.run(gateway.health)
+        return json_reply(health, 200 if health.get("status") == "ok" else 503)
+
+    @router.get("/metrics", summary="Metrics", response_class=Response)
+    async def prometheus() -> Response:
+        """Return counters in the Prometheus text format."""
+        text = metrics.text() + await caller.run(gateway.metrics)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    return router
+
+
+def _inline(model: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's JSON schema; request models are flat, so it refers to nothing else."""
+    schema = model.model_json_schema()
+    if "$defs" in schema:
+        raise ValueError(f"{model.__name__} is not flat")
+    return schema

@@ -1,0 +1,148 @@
+"""The door: who passes, what is charged and when, what a failure leaves behind."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from noisegate.errors import Blocked, BudgetExhausted, Conflict, EngineFailed, Forbidden
+from noisegate.gate.access import Asker, Right, Role, require
+from noisegate.gate.door import Gate, Offer, account_ids
+from noisegate.ledger.accounts import Account
+from noisegate.ledger.store import Ledger
+from noisegate.privacy.curves import pure
+from noisegate.privacy.filter import Limits
+from noisegate.privacy.loss import ZERO, Loss
+
+LIMITS = Limits.of(Fraction(1), Fraction(0))
+ANA = Asker("ana", Role.ANALYST, frozenset({"liver"}))
+HALF = pure(Fraction(1, 2))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path):
+    with Ledger.open(tmp_path) as opened:
+        for path in ("olmsted", "olmsted/liver", "olmsted/liver/default"):
+            opened.open_account(Account.at(path, LIMITS))
+        yield opened
+
+
+@pytest.fixture
+def gate(ledger: Ledger) -> Gate:
+    return Gate(ledger, {"liver": LIMITS})
+
+
+def offer(name: str = "a", loss: Loss = HALF) -> Offer:
+    return Offer("olmsted", ("liver",), name, loss, {"question": name})
+
+
+def spent(ledger: Ledger, account: str = "olmsted/liver/default/ana") -> Loss:
+    found = ledger.find_account(account)
+    return ZERO if found is None else found.spent
+
+
+def test_the_charge_is_on_every_account_before_work_begins(ledger, gate):
+    with gate.open_passage(ANA, offer()) as passage:
+        assert [spent(ledger, a) for a in account_ids("olmsted", ("liver",), "ana")] == [HALF] * 4
+        passage.close("{}")
+
+
+def test_the_same_question_is_answered_again_at_no_cost(ledger, gate):
+    with gate.open_passage(ANA, offer()) as passage:
+        assert passage.stored is None
+        assert passage.close('{"n":1}') == '{"n":1}'
+    with gate.open_passage(ANA, offer()) as passage:
+        assert passage.replayed
+        assert passage.stored == '{"n":1}'
+    assert spent(ledger) == HALF
+
+
+def test_twins_at_once_pay_once_and_get_one_answer(ledger, gate):
+    ready = threading.Barrier(8)
+
+    def ask(i: int) -> str:
+        ready.wait()
+        with gate.open_passage(ANA, offer()) as passage:
+            return passage.close(f'"{i}"') if passage.stored is None else passage.stored
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(8)))) == 1
+    assert spent(ledger) == HALF
+
+
+@pytest.mark.parametrize("failure", [EngineFailed(), RuntimeError("a bug"), KeyboardInterrupt()])
+def test_work_that_fails_after_the_charge_stays_spent_and_closes_the_plan(ledger, gate, failure):
+    with pytest.raises(type(failure)), gate.open_passage(ANA, offer()):
+        raise failure
+    assert spent(ledger) == HALF
+    with pytest.raises(Blocked), gate.open_passage(ANA, offer()):
+        pytest.fail("a closed plan was let through")
+    assert spent(ledger) == HALF
+
+
+def test_a_budget_that_cannot_bear_the_loss_refuses_and_takes_nothing(ledger, gate):
+    with pytest.raises(BudgetExhausted), gate.open_passage(ANA, offer(loss=pure(Fraction(3, 2)))):
+        pytest.fail("an unaffordable question was let through")
+    assert spent(ledger) == ZERO
+    assert spent(ledger, "olmsted") == ZERO
+
+
+def test_a_budget_is_shared_by_everyone_who_asks(ledger, gate):
+    for name in ("ana", "ben"):
+        with gate.open_passage(replace(ANA, name=name), offer(name)) as passage:
+            passage.close("{}")
+    with pytest.raises(BudgetExhausted), gate.open_passage(replace(ANA, name="eve"), offer("eve")):
+        pytest.fail("a third half was granted out of one")
+
+
+@pytest.mark.parametrize(
+    "asker",
+    [
+        Asker("ana", Role.ANALYST, frozenset({"panel"})),
+        Asker("ana", Role.ANALYST, frozenset()),
+        Asker("cus", Role.CUSTODIAN, None),
+        Asker("aud", Role.AUDITOR, None),
+    ],
+)
+def test_without_the_role_and_the_grant_nothing_passes_and_nothing_is_charged(ledger, gate, asker):
+    with pytest.raises(Forbidden), gate.open_passage(asker, offer()):
+        pytest.fail("a stranger was let through")
+    assert spent(ledger, "olmsted") == ZERO
+
+
+def test_an_idempotency_key_belongs_to_one_question(ledger, gate):
+    with gate.open_passage(ANA, offer("a", pure(Fraction(1, 10))), "k") as passage:
+        passage.close('"a"')
+    with gate.open_passage(ANA, offer("a", pure(Fraction(1, 10))), "k") as passage:
+        assert passage.stored == '"a"'
+    with pytest.raises(Conflict), gate.open_passage(ANA, offer("b", pure(Fraction(1, 10))), "k"):
+        pytest.fail("a used key was let through with another question")
+    assert spent(ledger) == pure(Fraction(1, 10))
+
+
+def test_two_askers_may_use_the_same_key(ledger, gate):
+    for name in ("ana", "ben"):
+        with gate.open_passage(replace(ANA, name=name), offer(name, pure(Fraction(1, 10))), "k") as passage:
+            passage.close("{}")
+
+
+def may(role: Role, right: Right) -> bool:
+    try:
+        require(Asker("x", role, None), right)
+    except Forbidden:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("right", Right)
+def test_every_right_is_held_by_some_role_and_denied_to_another(right):
+    assert {may(role, right) for role in Role} >= {True}
+    if right is not Right.SEE_DATASETS:
+        assert not all(may(role, right) for role in Role)
+
+
+def test_who_raises_a_limit_cannot_ask():
+    assert not any(may(role, Right.ASK) and may(role, Right.GRANT_BUDGET) for role in Role)

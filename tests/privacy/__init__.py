@@ -1,0 +1,1 @@
+"""Tests of the trusted core, and the helpers they share."""

@@ -1,0 +1,118 @@
+"""A gateway without data or ledger: it answers from a table of replies and remembers what it was asked."""
+
+import threading
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from noisegate.ask.answer import Answer, AnswerColumn, BudgetLine, Estimated
+from noisegate.ask.interval import Interval
+from noisegate.ask.question import Question
+from noisegate.errors import NotFound, Unauthorised
+from noisegate.gate.access import Asker, Right, require
+from noisegate.ledger.records import Role
+
+Json = dict[str, object]
+ASKERS = {
+    "analyst-token": Asker("ana", Role.ANALYST, None),
+    "custodian-token": Asker("cus", Role.CUSTODIAN, None),
+    "auditor-token": Asker("aud", Role.AUDITOR, None),
+}
+
+
+def an_answer(value: int = 1_234, *, replayed: bool = False) -> Answer:
+    return Answer(
+        columns=(AnswerColumn("sex", "str", "", True), AnswerColumn("n", "int", "people", False)),
+        rows=(("f", Estimated(value, Interval(value - 4.0, value + 4.0))), ("m", Estimated(7, None))),
+        nominal=0.5,
+        epsilon=0.5,
+        delta=0.0,
+        mechanisms=("discrete Laplace with scale 2",),
+        clamping=(),
+        notes=(),
+        budget=BudgetLine(spent=0.5, left=9.5, delta=1e-6, more_like_this=19),
+        replayed=replayed,
+        receipt_id="liver:3",
+        receipt_hash="ab" * 32,
+    )
+
+
+# ruff: noqa: ARG002
+
+
+class FakeGateway:
+    """`on_ask` decides what a question gives; by default a fresh answer, and its replay from then on."""
+
+    def __init__(self, on_ask: Callable[[Question], Answer] | None = None) -> None:
+        self.on_ask = on_ask or self._answer_or_replay
+        self.asked: list[tuple[Question, Asker, str | None]] = []
+        self.calls: list[tuple[object, ...]] = []
+        self._seen: set[Question] = set()
+        self._guard = threading.Lock()
+
+    def _answer_or_replay(self, question: Question) -> Answer:
+        with self._guard:
+            replayed = question in self._seen
+            self._seen.add(question)
+        return an_answer(replayed=replayed)
+
+    def authenticate(self, token: str) -> Asker:
+        if token not in ASKERS:
+            raise Unauthorised("this token is not known")
+        return ASKERS[token]
+
+    def ask(self, question: Question, asker: Asker, idempotency_key: str | None) -> Answer:
+        require(asker, Right.ASK)
+        self.asked.append((question, asker, idempotency_key))
+        return self.on_ask(question)
+
+    def slot_ms(self, question: Question, asker: Asker) -> int:
+        return 120 if "slow" in question.sql else 40
+
+    def explain(self, question: Question, asker: Asker) -> Json:
+        return {"plan": question.sql, "expected_error": [{"name": "n", "half_width": float("inf")}]}
+
+    def datasets(self, asker: Asker) -> list[Json]:
+        return [{"name": "liver", "title": "NAFLD cohort"}]
+
+    def budget(self, asker: Asker) -> Json:
+        return {"accounts": []}
+
+    def grant(
+        self, asker: Asker, dataset: str, analyst: str, epsilon: Fraction, delta: Fraction | None
+    ) -> Json:
+        require(asker, Right.GRANT_BUDGET)
+        self.calls.append(("grant", dataset, analyst, epsilon, delta))
+        return {"dataset": dataset}
+
+    def receipts(self, asker: Asker, dataset: str | None, after: int, limit: int) -> Json:
+        self.calls.append(("receipts", dataset, after, limit))
+        return {"receipts": [], "next": None}
+
+    def verify_receipts(self, asker: Asker) -> Json:
+        return {"whole": True}
+
+    def create_token(
+        self, asker: Asker, name: str, role: str, datasets: Sequence[str] | None, expires_days: int | None
+    ) -> Json:
+        require(asker, Right.MANAGE_TOKENS)
+        self.calls.append(("create_token", name, role, datasets, expires_days))
+        return {"id": "abc", "secret": "ng_abc_def"}
+
+    def list_tokens(self, asker: Asker) -> list[Json]:
+        return [{"id": "abc"}]
+
+    def revoke_token(self, asker: Asker, token_id: str) -> None:
+        if token_id != "abc":
+            raise NotFound(f"there is no token {token_id!r}")
+
+    def health(self) -> Json:
+        return {"status": "ok"}
+
+    def overview(self) -> list[Json]:
+        return [
+            {"name": "liver", "title": "NAFLD <cohort>", "synthetic": False, "epsilon": 10.0, "delta": 1e-6},
+            {"name": "clinic", "title": "Made up", "synthetic": True, "epsilon": 5.0, "delta": 0.0},
+        ]
+
+    def metrics(self) -> str:
+        return "noisegate_datasets 2\n"
