@@ -16,6 +16,7 @@ class NoisegateError(Exception):
         status: HTTP status of a reply carrying this error.
         exit_code: what the command line exits with.
         hint: one sentence on the way out; empty when the message says it all.
+        waited: whether it comes after waiting for another question's work, so that its time is not public.
         detail: further public facts, JSON values only.
     """
 
@@ -28,6 +29,7 @@ class NoisegateError(Exception):
         self.message = message
         self.hint = hint
         self.detail = detail
+        self.waited = False
 
     def as_json(self) -> dict[str, object]:
         """Return the one error shape of the HTTP interface."""

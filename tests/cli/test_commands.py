@@ -5,10 +5,13 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from noisegate import errors
 from noisegate.cli import options
+from noisegate.engines.duckdb import DuckDB
+from noisegate.gate.door import MOST_FAILURES
 from noisegate.server.http.bodies import AnswerReply
 
 from .conftest import PEOPLE, Command
@@ -168,15 +171,93 @@ def test_what_is_wrong_with_a_catalog_is_told_place_by_place(cli: Command, tmp_p
 
 
 def test_suggestions_are_paid_for_and_shown(cli: Command) -> None:
-    found = cli("catalog", "suggest", "clinic.visits", "day", "-e", "1", "--json")
+    # 60 ages of some seven people each: ε 2 lets their bins rise above the noise.
+    found = cli("catalog", "suggest", "ward.people", "age", "-e", "2", "--json")
     assert found.code == 0
-    assert found.json["low"] <= found.json["high"]
-    assert set(found.json["rows_per_unit"]) == {"p50", "p95", "p99"}
-    assert found.json["epsilon"] == pytest.approx(1.0)
+    assert 10 <= found.json["low"] < found.json["high"] <= 100
+    assert found.json["rows_per_unit"] == {"p50": 1, "p95": 1, "p99": 1}
+    assert found.json["epsilon"] == pytest.approx(2.0)
     assert len(found.json["receipts"]) == 2
-    assert "bounds of day" in cli("catalog", "suggest", "clinic.visits", "day", "-e", "1").out
-    refused = cli("catalog", "suggest", "clinic.visits", "day", "-e", "0", "--json")
+    assert "bounds of age" in cli("catalog", "suggest", "ward.people", "age", "-e", "2").out
+    refused = cli("catalog", "suggest", "ward.people", "age", "-e", "0", "--json")
     assert (refused.code, refused.error["code"]) == (2, "bad_input")
+
+
+def failing_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise errors.EngineTimeout
+
+    monkeypatch.setattr(DuckDB, "run", fail)
+
+
+def test_a_plan_that_failed_is_closed_until_it_is_opened(
+    cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("plans", "closed", "--json").json == {"plans": []}
+    assert cli("plans", "closed").out == "no plan is closed\n"
+    with monkeypatch.context() as patched:
+        failing_engine(patched)
+        failed = cli("ask", COUNT, "-e", "1", "--as", "ana", "--json")
+    assert (failed.code, failed.error["code"]) == (1, "engine_failed")
+    blocked = cli("ask", COUNT, "-e", "1", "--json")
+    assert (blocked.code, blocked.error["code"]) == (3, "blocked")
+
+    [plan] = cli("plans", "closed", "--json").json["plans"]
+    assert (plan["reason"], plan["datasets"], plan["asker"]) == ("timeout", ["ward"], "ana")
+    assert plan["question"] == COUNT
+    receipts = {r["id"]: r for r in cli("receipts", "list", "--json").json["receipts"]}
+    assert receipts[plan["receipt"]]["charge"] == plan["charge"]
+    assert receipts[plan["receipt"]]["time"] == plan["time"]
+    shown = cli("plans", "closed").out
+    for piece in (plan["fingerprint"][:12], "timeout", plan["receipt"], COUNT):
+        assert piece in shown
+
+    for wrong, word in (("0" * 12, "not_found"), (plan["fingerprint"][:11], "bad_input")):
+        refused = cli("plans", "open", wrong, "--json")
+        assert (refused.code, refused.error["code"]) == (2, word)
+    opened = cli("plans", "open", plan["fingerprint"][:12], "--json")
+    assert (opened.code, opened.json) == (0, {"opened": plan["fingerprint"]})
+    assert cli("plans", "open", plan["fingerprint"]).code == 2
+    again = cli("ask", COUNT, "-e", "1", "--as", "ana", "--json")
+    assert (again.code, again.json["replayed"], again.json["budget"]["spent"]) == (0, False, 2.0)
+    assert cli("receipts", "verify").code == 0
+
+
+def test_many_closed_plans_close_a_dataset_until_one_is_opened(
+    cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        failing_engine(patched)
+        for age in range(MOST_FAILURES):
+            assert cli("ask", f"{COUNT} WHERE age > {age}", "-e", "0.1").code == 1
+    fresh = cli("ask", COUNT, "-e", "0.1", "--json")
+    assert (fresh.code, fresh.error["code"]) == (3, "blocked")
+    plans = cli("plans", "closed", "--json").json["plans"]
+    assert len(plans) == MOST_FAILURES
+    assert cli("plans", "open", plans[0]["fingerprint"]).code == 0
+    assert cli("ask", COUNT, "-e", "0.1").code == 0
+
+
+def test_a_dataset_does_not_start_afresh_in_another_population(cli: Command, tmp_path: Path) -> None:
+    cli("ask", COUNT, "-e", "1")
+    path = tmp_path / "catalog.toml"
+    declared = path.read_text()
+    path.write_text(declared.replace('population = "town"', 'population = "village"'))
+    refused = cli("ask", COUNT, "-e", "1", "--json")
+    assert (refused.code, refused.error["code"]) == (2, "bad_input")
+    assert "'town'" in refused.error["hint"]
+    path.write_text(declared)
+    accounts = cli("budget", "show", "--json").json["accounts"]
+    assert {a["account"].partition("/")[0] for a in accounts} == {"town"}
+
+
+def test_receipts_of_all_chains_keep_to_the_limit(cli: Command) -> None:
+    cli("budget", "show")
+    every = cli("receipts", "list", "--json").json
+    assert (every["next"], every["more"]) == (None, False)
+    few = cli("receipts", "list", "--limit", "3", "--json").json
+    assert (few["receipts"], few["next"], few["more"]) == (every["receipts"][:3], None, True)
+    assert "--dataset" in cli("receipts", "list", "--limit", "3").out
 
 
 def test_a_changed_declaration_is_refused_until_it_is_registered(cli: Command, tmp_path: Path) -> None:
@@ -217,6 +298,34 @@ def test_a_registration_that_never_reached_the_ledger_is_made_again(cli: Command
     data.mkdir(parents=True)
     (data / "ward-1.duckdb").write_bytes(b"half a file")
     assert cli("ask", COUNT).code == 0
+
+
+def test_a_snapshot_that_cannot_be_written_is_the_operators_to_mend(
+    cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise duckdb.IOException("patient 4711 does not fit on the disk")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("noisegate.app.registration.register", full)
+        failed = cli("ask", COUNT, "--json")
+    assert (failed.code, failed.error["code"]) == (2, "bad_input")
+    assert "ward" in failed.error["message"]
+    assert "space" in failed.error["hint"]
+    assert "4711" not in failed.err
+    assert cli("ask", COUNT).code == 0
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+def test_an_interrupted_command_says_nothing(
+    cli: Command, monkeypatch: pytest.MonkeyPatch, raised: BaseException
+) -> None:
+    def stop(**_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(options, "settings", stop)
+    result = cli("catalog", "show")
+    assert (result.code, result.out, result.err) == (130, "", "")
 
 
 def test_variables_choose_the_state(cli: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from noisegate.app import Gateway
 from noisegate.catalog.load import load
+from noisegate.cli.demo import keep_tokens
 from noisegate.cli.demo_questions import QUESTIONS, read_dosages, truth_of
+from noisegate.errors import SetupError, Unauthorised
 
 from .conftest import Command, Result
 
@@ -69,6 +72,39 @@ def test_the_demo_answers_near_the_truth_and_again_for_free(tmp_path: Path) -> N
     spoken = run(*(a for a in arguments if a != "--json"))
     for piece in ("5,253", "±", "cost nothing", "budget left", "refused: ", "SYNTHETIC"):
         assert piece in spoken.out
+
+
+class Issuer:
+    """Knows the tokens it made and no others."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def create_token(self, _: object, name: str, *__: object) -> dict[str, object]:
+        self.made.append(f"{name}-{len(self.made)}")
+        return {"secret": self.made[-1]}
+
+    def authenticate(self, token: str) -> str:
+        if token not in self.made:
+            raise Unauthorised("unknown")
+        return token
+
+
+@pytest.mark.parametrize("held", [None, b"", b"\xff\xfe", b"[]", b'{"analyst": 3}', b'{"custodian": "old"'])
+def test_tokens_that_cannot_be_read_are_made_anew_and_then_kept(tmp_path: Path, held: bytes | None) -> None:
+    path, issuer = tmp_path / "tokens.json", Issuer()
+    if held is not None:
+        path.write_bytes(held)
+    first = keep_tokens(tmp_path, cast("Gateway", issuer))
+    assert sorted(first.values()) == sorted(issuer.made)
+    assert json.loads(path.read_text()) == first == keep_tokens(tmp_path, cast("Gateway", issuer))
+
+
+def test_a_token_file_that_is_in_the_way_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "tokens.json").mkdir()
+    with pytest.raises(SetupError, match="cannot read") as raised:
+        keep_tokens(tmp_path, cast("Gateway", Issuer()))
+    assert "remove it" in raised.value.hint
 
 
 def test_the_demo_says_which_data_it_needs(cli: Command) -> None:

@@ -4,6 +4,7 @@ import ast
 import contextlib
 import io
 import os
+import random
 import re
 import shlex
 import signal
@@ -20,6 +21,7 @@ from .pages import ROOT, Step
 HOME = "/home/you"
 PORT = "8400"
 CLONE = ("catalog.toml", "data", ".venv", "run", "test")
+PORTS = range(20_000, 30_000)
 PATIENCE = 60  # seconds until a gateway must answer
 BASH = "/bin/bash"
 _SHELL = "set -o pipefail"
@@ -108,8 +110,10 @@ class Session:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        settled = _until(lambda: self._answers() and "Ctrl-C" in log.read_text(), self._served)
-        assert settled, f"no gateway came up:\n{log.read_text()}"
+        if not _until(lambda: self._answers() and "Ctrl-C" in log.read_text(), self._served):
+            served, self._served = self._served, None
+            served.kill()
+            raise AssertionError(f"no gateway came up ({served.wait()}):\n{log.read_text()}")
         return log.read_text()
 
     def _answers(self) -> bool:
@@ -163,10 +167,12 @@ def python_path() -> Path:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is free, and that the system gives to nobody who leaves the choice to it."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise LookupError("no port is free")
 
 
 def _until(holds: object, served: "subprocess.Popen[bytes]") -> bool:

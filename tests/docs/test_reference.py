@@ -34,9 +34,12 @@ NEEDS = {
     "POST /v1/budget/grants": {Right.GRANT_BUDGET},
     "GET /v1/receipts": {Right.SEE_RECEIPTS},
     "GET /v1/receipts/verify": {Right.SEE_RECEIPTS},
+    "GET /v1/plans/closed": {Right.SEE_RECEIPTS},
+    "DELETE /v1/plans/closed/{fingerprint}": {Right.OPEN_PLANS},
     "POST /v1/tokens": {Right.MANAGE_TOKENS},
     "GET /v1/tokens": {Right.MANAGE_TOKENS},
     "DELETE /v1/tokens/{token_id}": {Right.MANAGE_TOKENS},
+    "GET /metrics": {Right.SEE_ALL_BUDGETS},
 }
 
 

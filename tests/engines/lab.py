@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from noisegate.engines.cells import assembled
 from noisegate.engines.check import Checker
+from noisegate.engines.duckdb import answer
 from noisegate.engines.expressions import expression
 from noisegate.engines.lower import lower
 from noisegate.engines.quote import TYPES, identifier
+from noisegate.engines.ranges import Ends
 from noisegate.engines.render import database, render
-from noisegate.privacy.exact import _open
+from noisegate.privacy.exact import Counted, _open
 from noisegate.privacy.expressions import (
     Call,
     ColumnRef,
@@ -23,7 +26,7 @@ from noisegate.privacy.expressions import (
     Type,
     type_of,
 )
-from noisegate.privacy.question import Aggregation
+from noisegate.privacy.question import Aggregation, Rank
 from noisegate.privacy.relations import Relation, Scan, scans
 
 from .twin import Row
@@ -87,15 +90,22 @@ class Lab:
         CHECKER.check(sql, tables(relation))
         return self.connection.execute(sql).fetchall()
 
-    def cells(self, aggregation: Aggregation, salt: int = 7) -> dict[tuple[Scalar, ...], list[object]]:
-        """Return the exact cells by group, one a measure (a list for a Rank)."""
+    def cells(
+        self, aggregation: Aggregation, salt: int = 7, ends: Ends = ()
+    ) -> dict[tuple[Scalar, ...], list[object]]:
+        """Return the exact cells by group, one a measure (a list for a Rank); with ends, by ranges."""
         answers = []
-        for statement in lower(aggregation):
+        for statement in lower(aggregation, ranged=bool(ends)):
             CHECKER.check(statement.sql, tables(aggregation.source))
-            given = {"salt": salt} if statement.salted else None
-            answers.append((statement, self.connection.execute(statement.sql, given).fetchnumpy()))
+            answers.append((statement, answer(self.connection, statement, salt, ends)))
         keys, cells = _open(assembled(aggregation, answers))
-        return {key: [cell[i].tolist() for cell in cells] for i, key in enumerate(keys)}
+        whole = [
+            cell.dense(np.arange(len(keys)), measure.candidates)
+            if isinstance(cell, Counted) and isinstance(measure, Rank)
+            else cell
+            for cell, measure in zip(cells, aggregation.measures, strict=True)
+        ]
+        return {key: [table[i].tolist() for table in whole] for i, key in enumerate(keys)}
 
 
 def tables(relation: Relation) -> frozenset[tuple[str, str]]:

@@ -89,9 +89,9 @@ def databases(draw: st.DrawFn) -> Database:
     return {("lab", "visits"): visits, ("lab", "people"): people, ("lab", "places"): places}
 
 
-def without(database: Database, unit: int) -> Database:
-    """The database in which a unit never was."""
-    return {t: [r for r in rows if r.get("patient") != unit] for t, rows in database.items()}
+def without(database: Database, *units: int) -> Database:
+    """The database in which some units never were."""
+    return {t: [r for r in rows if r.get("patient") not in units] for t, rows in database.items()}
 
 
 class Drawer:

@@ -6,6 +6,7 @@ import time
 import duckdb
 import pytest
 
+from noisegate.engines import check
 from noisegate.engines.check import Checker, _parsed_level_by_level, parsed
 from noisegate.engines.lower import lower
 from noisegate.errors import InternalError
@@ -108,6 +109,18 @@ def test_a_plan_that_comes_again_is_checked_in_microseconds() -> None:
     for _ in range(100):
         checker.check(statement.sql, tables(VISITS))
     assert (time.process_time() - start) / 100 < 1e-4
+
+
+def test_what_is_remembered_of_a_plan_is_small_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "REMEMBERED", 3)
+    checker = Checker()
+    long = ", ".join(f"{n}" for n in range(20_000))
+    for n in range(5):
+        checker.check(f"SELECT s.n IN ({long}, -{n}) AS c0 {SCAN}", tables(VISITS))
+    assert len(checker.passed) == 3
+    assert all(len(digest) == 32 for digest, _ in checker.passed)
+    with pytest.raises(InternalError):
+        checker.check(f"SELECT s.n IN ({long}, -4) AS c0 {SCAN}", frozenset())
 
 
 def test_an_ordinary_plan_is_checked_in_about_a_millisecond() -> None:

@@ -1,5 +1,7 @@
 """The locked engine: answers, failures that say nothing, and doors that stay shut."""
 
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -232,3 +234,14 @@ def test_constants_reach_the_engine_as_themselves(engine: DuckDB) -> None:
         VISITS, (), (CountRows(call(Function.EQ, col("site", STR), lit(f"{SECRET}-7"))),), Bounding(4, 1)
     )
     assert opened(engine.run(only)) == {(): [ROWS // 50]}
+
+
+def test_no_progress_bar_is_printed_where_the_engine_would_by_itself() -> None:
+    code = (
+        "import duckdb; from noisegate.engines.locked import locked;"
+        "asked = \"SELECT current_setting('enable_progress_bar')\";"
+        "made = [duckdb.connect(), locked({}), locked({}).cursor()];"
+        "print([c.execute(asked).fetchall()[0][0] for c in made])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[True, False, False]"

@@ -360,6 +360,10 @@ def test_casts_of_texts_give_null_rather_than_fail(lab: Lab) -> None:
         "99999-01-01",
         "0000-01-01",
         "2024-02-29 10:00:00+02",
+        "2024-02-29 10:00:00Z",
+        " 2024-02-29T10:00 ",
+        "2024-02-29+02",
+        "2024-2-9",
         "epoch",
         "1e400",
     ]
@@ -373,6 +377,13 @@ def test_casts_of_texts_give_null_rather_than_fail(lab: Lab) -> None:
     assert cast(F.TO_DATE)["2024-02-29"] == date(2024, 2, 29)
     assert {"infinity", "now", "today", "2020-02-30", "99999-01-01", "0000-01-01"}.isdisjoint(cast(F.TO_DATE))
     assert {"infinity", "now", "today"}.isdisjoint(cast(F.TO_TIMESTAMP))
+    # As a file's texts are read: an offset would be taken into account in silence.
+    assert set(cast(F.TO_DATE)) == {"2024-02-29"}
+    assert cast(F.TO_TIMESTAMP) == {
+        "2024-02-29": datetime(2024, 2, 29),
+        "2024-02-29 10:00:00Z": datetime(2024, 2, 29, 10),
+        " 2024-02-29T10:00 ": datetime(2024, 2, 29, 10),
+    }
     assert cast(F.TO_INT)["12"] == 12
     assert {"9223372036854775808", "x", "", "infinity"}.isdisjoint(cast(F.TO_INT))
     assert cast(F.TO_FLOAT)["12.5"] == 12.5

@@ -4,7 +4,7 @@ import random
 from fractions import Fraction
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from noisegate.engines.lower import lower
@@ -156,6 +156,20 @@ def test_neither_the_order_of_rows_nor_threads_change_a_cell(
 
 
 ALONE = Lab(threads=1)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=RELAXED)
+@given(
+    aggregation=aggregations(),
+    database=databases(),
+    ends=st.sets(st.sampled_from([-5, 0, 1, 2, 3, 4, 5, 2**40]), min_size=1),
+)
+def test_ranges_of_units_add_up_to_the_same_cells_whatever_their_ends(
+    lab: Lab, aggregation: Aggregation, database: twin.Database, ends: set[int]
+) -> None:
+    assume(not any(key.expression.type is FLOAT for key in aggregation.keys))
+    load(lab, database)
+    assert lab.cells(aggregation, ends=tuple(sorted(ends))) == lab.cells(aggregation)
 
 
 def test_many_rows_give_the_same_cells_on_one_thread_and_on_four() -> None:

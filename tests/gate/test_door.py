@@ -1,6 +1,7 @@
 """The door: who passes, what is charged and when, what a failure leaves behind."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
@@ -10,7 +11,7 @@ import pytest
 
 from noisegate.errors import Blocked, BudgetExhausted, Conflict, EngineFailed, Forbidden
 from noisegate.gate.access import Asker, Right, Role, require
-from noisegate.gate.door import Gate, Offer, account_ids
+from noisegate.gate.door import MOST_FAILURES, Gate, Offer, account_ids
 from noisegate.ledger.accounts import Account
 from noisegate.ledger.store import Ledger
 from noisegate.privacy.curves import pure
@@ -71,6 +72,68 @@ def test_twins_at_once_pay_once_and_get_one_answer(ledger, gate):
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
     assert spent(ledger) == HALF
+
+
+def test_who_waits_for_a_twin_is_told_so_and_who_comes_later_is_not(ledger, gate):
+    begun, seen = threading.Event(), []
+
+    def twin() -> None:
+        begun.wait()
+        with gate.open_passage(ANA, offer()) as passage:
+            seen.append((passage.replayed, passage.waited))
+
+    thread = threading.Thread(target=twin)
+    thread.start()
+    with gate.open_passage(ANA, offer()) as passage:
+        begun.set()
+        time.sleep(0.1)
+        assert not passage.waited
+        passage.close("{}")
+    thread.join()
+    with gate.open_passage(ANA, offer()) as passage:
+        seen.append((passage.replayed, passage.waited))
+    assert seen == [(True, True), (True, False)]
+
+
+def test_a_twin_of_a_failure_is_refused_and_says_that_it_waited(ledger, gate):
+    begun, seen = threading.Event(), []
+
+    def twin() -> None:
+        begun.wait()
+        try:
+            with gate.open_passage(ANA, offer()):
+                pytest.fail("a closed plan was let through")
+        except Blocked as refused:
+            seen.append(refused.waited)
+
+    thread = threading.Thread(target=twin)
+    thread.start()
+    with pytest.raises(EngineFailed), gate.open_passage(ANA, offer()):
+        begun.set()
+        time.sleep(0.1)
+        raise EngineFailed
+    thread.join()
+    assert seen == [True]
+
+
+def test_a_failure_after_the_answer_is_stored_closes_nothing(ledger, gate):
+    with pytest.raises(EngineFailed), gate.open_passage(ANA, offer()) as passage:
+        passage.close('"a"')
+        raise EngineFailed
+    with gate.open_passage(ANA, offer()) as passage:
+        assert passage.stored == '"a"'
+
+
+def test_a_few_failures_on_a_dataset_close_it_for_fresh_questions(ledger, gate):
+    small = pure(Fraction(1, 100))
+    for i in range(MOST_FAILURES):
+        with pytest.raises(EngineFailed), gate.open_passage(ANA, offer(f"f{i}", small)):
+            raise EngineFailed
+    with pytest.raises(Blocked, match="failed after they were charged"), gate.open_passage(ANA, offer("b")):
+        pytest.fail("a fresh question was let through")
+    ledger.unsuspend("f0")
+    with gate.open_passage(ANA, offer("b", small)) as passage:
+        passage.close("{}")
 
 
 @pytest.mark.parametrize("failure", [EngineFailed(), RuntimeError("a bug"), KeyboardInterrupt()])

@@ -1,12 +1,16 @@
 import math
 import time
+from decimal import localcontext
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from noisegate.errors import InternalError
 from noisegate.privacy import samplers, staircase
+from noisegate.privacy.curves import decimal_of, exactly
 from noisegate.privacy.noise import Gaussian, Laplace, add, half_width, laplace_tail, standard_deviation
 from noisegate.privacy.samplers import float_up
 from noisegate.privacy.staircase import Staircase, best_width
@@ -53,15 +57,76 @@ def test_staircase_follows_its_law(stair, epsilon, width):
     laws.assert_follows(draws, laws.staircase(stair, e, width), not_these=near)
 
 
-@pytest.mark.parametrize("scale", [3.0])
-def test_permute_and_flip_follows_its_law(scale):
-    scores = np.array([-9, -6, -4, -3, -1, 0, -2, -4, -7, -12], dtype=np.int64)
-    near = {
-        "10% less": laws.permute_and_flip(scores, 0.9 * scale),
-        "10% more": laws.permute_and_flip(scores, 1.1 * scale),
-    }
-    draws = [samplers.permute_and_flip(scores, F(scale)) for _ in range(40_000)]
-    laws.assert_follows(draws, laws.permute_and_flip(scores, scale), not_these=near)
+RISING = [-9, -6, -4, -3, -1, 0, -2, -4, -7, -12]
+TIED = [-5, -5, 0, 0, 0, -1, -1]
+
+
+def flipped(scores, scale, count):
+    return samplers.permute_and_flip(np.tile(np.array(scores, dtype=np.int64), (count, 1)), F(scale))
+
+
+@pytest.mark.parametrize(("scores", "scale", "count"), [(RISING, 3.0, 40_000), (TIED, 2.0, 250_000)])
+def test_permute_and_flip_follows_its_law(scores, scale, count):
+    law, *near = (laws.permute_and_flip(scores, factor * scale) for factor in (1, 0.9, 1.1))
+    laws.assert_follows(flipped(scores, scale, count), law, not_these=dict(zip("-+", near, strict=True)))
+
+
+def test_permute_and_flip_follows_its_law_where_floating_point_is_never_trusted(monkeypatch):
+    monkeypatch.setattr(samplers, "MARGIN", 1.0)
+    law, *near = (laws.permute_and_flip(RISING, factor * 3.0) for factor in (1, 0.8, 1.25))
+    laws.assert_follows(flipped(RISING, 3.0, 9_000), law, not_these=dict(zip("-+", near, strict=True)))
+
+
+def test_permute_and_flip_takes_another_law_where_the_margin_is_wrong(monkeypatch):
+    """Coins that are all heads within a margin of 1 are not fair, and are found out."""
+    monkeypatch.setattr(samplers, "MARGIN", 1.0)
+    monkeypatch.setattr(samplers, "_lies_below", lambda *_: True)
+    law, *near = (laws.permute_and_flip(RISING, factor * 3.0) for factor in (1, 0.9, 1.1))
+    with pytest.raises(AssertionError):
+        laws.assert_follows(flipped(RISING, 3.0, 40_000), law, not_these=dict(zip("-+", near, strict=True)))
+
+
+@given(st.integers(0, 2**62), st.floats(1e-3, 1e12))
+def test_floating_point_exponentials_lie_far_within_their_margin(gap, scale):
+    rate = F(gap) / F(scale)
+    near = float(np.exp(np.array([gap], dtype=np.int64) / -scale)[0])
+    if rate < 700:
+        with localcontext(exactly()):
+            true = F((-decimal_of(rate)).exp())
+        assert abs(F(near) - true) <= true * F(samplers.MARGIN) / 1000
+    else:
+        assert near < 1e-300  # so is the true one, and 32 bits tell neither from 0
+
+
+@given(st.fractions(0, 60), st.integers(-2, 2), st.booleans())
+def test_a_coin_that_first_bits_leave_open_is_decided_by_the_exponential(rate, off, upper):
+    """First bits on either side of it leave nothing open; those of the exponential itself go either way."""
+    with localcontext(exactly()):
+        p = F((-decimal_of(rate)).exp())
+    first = math.floor(p * 2**32)
+    if rate == 0 or first + off < 0:
+        return
+    decided = samplers._lies_below(first + off, 32, rate)
+    assert off == 0 or decided == (off < 0)
+
+
+def test_a_coin_counts_all_the_bits_it_is_given_and_draws_further_ones_fairly(monkeypatch):
+    for rate in (F(1, 3), F(2), F(31, 2)):
+        with localcontext(exactly()):
+            p = F((-decimal_of(rate)).exp())
+        first = math.floor(p * 2**32)
+        rest = p * 2**32 - first  # how often U < p, where its first bits are those of p
+        draws = [int(samplers._lies_below(first, 32, rate)) for _ in range(2_000)]
+        assert abs(sum(draws) - 2_000 * rest) < 6.2 * math.sqrt(2_000 * rest * (1 - rest))
+
+
+def test_gaps_of_any_size_over_scales_of_any_size_give_coins():
+    gaps = np.array([[0, 1, 2**61, 2**62]], dtype=np.int64)
+    for scale in (F(1, 2**60), F(1), F(2.0**60), F(2.0**100)):
+        heads = samplers.exponential_coins(gaps, scale)
+        assert heads[0, 0]
+        assert not heads[0, 3] or scale > 2**50
+        assert np.all(heads) or scale < 2**100
 
 
 @pytest.mark.parametrize("rate", [F(1, 3), F(1), F(9, 4)])

@@ -1,6 +1,7 @@
 import json
 import math
 import time
+import tracemalloc
 from datetime import date, datetime
 from fractions import Fraction
 
@@ -9,7 +10,7 @@ import pytest
 from scipy.stats import beta
 
 from noisegate.errors import EngineFailed
-from noisegate.privacy.exact import Exact
+from noisegate.privacy.exact import Counted, Exact
 from noisegate.privacy.expressions import ColumnRef, Type
 from noisegate.privacy.loss import DELTA_UNIT
 from noisegate.privacy.mechanism import Family, Mechanism, design, loss_of
@@ -21,7 +22,7 @@ from noisegate.privacy.selection import PermuteAndFlip
 from noisegate.privacy.staircase import Staircase
 
 from . import laws
-from .twin import SCAN, SITE, X
+from .twin import SCAN, SITE, X, counted
 
 F = Fraction
 N = 20_000
@@ -41,16 +42,15 @@ def asked(measures, *, domain=None, groups=1):
 
 
 def sealed(keys, *cells):
-    return Exact(tuple(keys), tuple(np.array(c, dtype=np.int64) for c in cells))
+    return Exact(
+        tuple(keys), tuple(c if isinstance(c, Counted) else np.array(c, dtype=np.int64) for c in cells)
+    )
 
 
 def released(aggregation, mechanism, exact):
     """Many independent releases at once: each group of a public domain is one."""
     count = len(aggregation.keys[0].domain)
-    cells = [
-        np.tile(np.array(c, dtype=np.int64), (count, 1)) if isinstance(c, list) else np.full(count, c)
-        for c in exact
-    ]
+    cells = [counted([c] * count) if isinstance(c, list) else np.full(count, c) for c in exact]
     keys = [(i,) for i in range(count)]
     return release(sealed(keys, *cells), aggregation, mechanism).cells
 
@@ -166,7 +166,8 @@ def test_public_groups_come_in_the_order_of_their_domain_whatever_the_engine_gav
         sealed([(1,), (3,), (7,)], [1, 2, 3]),
         sealed([(1,), (3,), (3,)], [1, 2, 3]),
         sealed([(1,), (3,), (None,)], [1, 2, 3], [1, 2, 3]),
-        sealed([(1,), (3,), (None,)], [[1], [2], [3]]),
+        sealed([(1,), (3,), (None,)], counted([[1], [2], [3]])),
+        sealed([(1, 1), (3, 1), (None, 1)], [1, 2, 3]),
     ],
 )
 def test_cells_of_another_question_are_refused_in_constant_words(exact):
@@ -175,10 +176,53 @@ def test_cells_of_another_question_are_refused_in_constant_words(exact):
     assert str(refused.value) == str(EngineFailed())
 
 
-def test_a_private_group_given_twice_is_refused():
+MEDIAN = Rank(ColumnRef("x", Type.FLOAT), Grid(0, 3, F(1)), 1, F(1, 2))
+SURE = PermuteAndFlip(F(1, 2**20), F(1, 2**20), 0)  # selects the best all but surely
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [1, 2, 3],
+        counted([[0], [0], [0], [7]]),
+        counted([[0, 0, 0, 0, 7]]),
+    ],
+)
+def test_counts_of_another_quantile_are_refused_in_constant_words(cells):
+    with pytest.raises(EngineFailed) as refused:
+        release(
+            sealed([(1,), (3,), (None,)], cells), asked([MEDIAN], domain=(3, None, 1)), Mechanism((SURE,))
+        )
+    assert str(refused.value) == str(EngineFailed())
+
+
+def test_quantiles_are_those_of_their_own_group_in_whatever_order_groups_come():
+    rows = counted([[9, 0, 0, 0], [0, 9, 0, 0], [0, 0, 0, 9], [0, 0, 9, 0]])
+    keys = [(5,), (None,), (-3,), (4,)]
+    public = asked([MEDIAN], domain=(-3, 4, 5, None))
+    (medians,) = release(sealed(keys, rows), public, Mechanism((SURE,))).cells
+    assert medians[:, 0].tolist() == [3, 2, 0, 1]
+    private = asked([CountUnits(), MEDIAN])
+    shown = release(sealed(keys, [50, 60, 9, 30], rows), private, Mechanism((QUIET.noises[0], SURE), 10))
+    assert shown.keys == ((4,), (5,), (None,))
+    assert shown.cells[1][:, 0].tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("key", [1, None, math.inf])
+def test_a_private_group_given_twice_is_refused(key):
     aggregation = asked([CountUnits()])
     with pytest.raises(EngineFailed):
-        release(sealed([(1,), (1,)], [10, 30]), aggregation, Mechanism(QUIET.noises, 2))
+        release(sealed([(key,), (2,), (key,)], [10, 20, 30]), aggregation, Mechanism(QUIET.noises, 2))
+
+
+def test_not_a_number_given_twice_is_refused_although_no_two_are_equal():
+    aggregation = Aggregation(
+        NUMBERED, (Key("x", ColumnRef("x", Type.FLOAT)),), (CountUnits(),), Bounding(1, 1)
+    )
+    keys = [(float("nan"),), (2.0,), (float("nan"),)]
+    assert len(release(sealed(keys[:2], [10, 20]), aggregation, Mechanism(QUIET.noises, 2)).keys) == 2
+    with pytest.raises(EngineFailed):
+        release(sealed(keys, [10, 20, 30]), aggregation, Mechanism(QUIET.noises, 2))
 
 
 def test_a_mechanism_of_another_question_is_refused():
@@ -223,3 +267,22 @@ def test_one_cell_takes_less_than_half_a_millisecond_and_many_private_groups_a_m
     started = time.perf_counter()
     release(exact, many, mechanism)
     assert time.perf_counter() - started < 9  # under 2 s on a quiet machine
+
+
+def test_a_quantile_over_many_private_groups_takes_memory_for_its_rows_and_not_for_its_candidates():
+    groups = 50_000
+    rank = Rank(X, Grid(0, 4095, F(1)), 1, F(1, 2))
+    many = Aggregation(SCAN, (Key("site", SITE),), (CountUnits(), rank), Bounding(1, 1))
+    mechanism = design(many, F(1), Family.LAPLACE, F(1, 10**6))
+    units = np.where(np.arange(groups) % 500 == 0, 1000, 1)
+    rows = Counted(np.arange(groups), np.arange(groups) % 4096, units)
+    exact = sealed([(f"s{i:05}",) for i in range(groups)], units, rows)
+    tracemalloc.start()
+    started = time.perf_counter()
+    noisy = release(exact, many, mechanism)
+    taken, (_, most) = time.perf_counter() - started, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(noisy.keys) == 100
+    assert np.all(np.abs(noisy.cells[1][:, 0] - np.arange(groups)[units > 1] % 4096) <= 1)
+    assert most < 100 * 2**20  # every group at every candidate would be 1.5 GiB
+    assert taken < 10  # 1 s on a quiet machine

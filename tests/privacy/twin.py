@@ -8,6 +8,9 @@ import hashlib
 from collections.abc import Mapping
 from fractions import Fraction
 
+import numpy as np
+
+from noisegate.privacy.exact import Counted
 from noisegate.privacy.expressions import (
     Call,
     ColumnRef,
@@ -48,6 +51,13 @@ SCAN = Scan(
 X = ColumnRef("x", Type.FLOAT)
 FLAG = ColumnRef("flag", Type.BOOL)
 SITE = ColumnRef("site", Type.STR)
+
+
+def counted(cells) -> Counted:
+    """Counts at every candidate, one row a group, as they are kept."""
+    dense = np.array(cells, dtype=np.int64)
+    groups, candidates = np.nonzero(dense)
+    return Counted(groups, candidates, dense[groups, candidates])
 
 
 def evaluate(expression: Expression, row: Row) -> Scalar:

@@ -91,6 +91,15 @@ class FakeGateway:
     def verify_receipts(self, asker: Asker) -> Json:
         return {"whole": True}
 
+    def closed_plans(self, asker: Asker) -> list[Json]:
+        require(asker, Right.SEE_RECEIPTS)
+        return [{"fingerprint": "f" * 64, "reason": "timeout"}]
+
+    def open_plan(self, asker: Asker, fingerprint: str) -> None:
+        require(asker, Right.OPEN_PLANS)
+        if fingerprint != "f" * 64:
+            raise NotFound("no plan with this fingerprint is closed")
+
     def create_token(
         self, asker: Asker, name: str, role: str, datasets: Sequence[str] | None, expires_days: int | None
     ) -> Json:
@@ -114,5 +123,6 @@ class FakeGateway:
             {"name": "clinic", "title": "Made up", "synthetic": True, "epsilon": 5.0, "delta": 0.0},
         ]
 
-    def metrics(self) -> str:
+    def metrics(self, asker: Asker) -> str:
+        require(asker, Right.SEE_ALL_BUDGETS)
         return "noisegate_datasets 2\n"

@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -127,6 +128,8 @@ def test_a_body_that_is_no_question_is_bad_input(http: TestClient, gateway: Fake
         ("GET", "/v1/receipts"),
         ("GET", "/v1/receipts/verify"),
         ("POST", "/v1/tokens"),
+        ("GET", "/v1/plans/closed"),
+        ("DELETE", "/v1/plans/closed/abc"),
         ("GET", "/v1/tokens"),
         ("DELETE", "/v1/tokens/abc"),
     ],
@@ -316,6 +319,16 @@ def test_the_status_page_shows_datasets_escaped_and_labels_the_synthetic_one(htt
     assert "ε 10, δ 1e-06" in page
 
 
+def test_the_reference_shows_the_shapes_of_replies_and_its_links_lead_somewhere(http: TestClient) -> None:
+    page = http.get("/docs").text
+    for name in ("AnswerReply", "CellReply", "LossReply", "ErrorDetail"):
+        assert f'<section id="shape-{name}">' in page
+    targets = set(re.findall(r'href="#([^"]+)"', page))
+    assert targets <= set(re.findall(r'id="([^"]+)"', page))
+    assert "`" not in page
+    assert "<code>epsilon</code>" in page
+
+
 def test_the_openapi_document_describes_every_route(http: TestClient) -> None:
     document = http.get("/openapi.json").json()
     told = {(path, method) for path, methods in document["paths"].items() for method in methods}
@@ -327,6 +340,8 @@ def test_the_openapi_document_describes_every_route(http: TestClient) -> None:
         ("/v1/budget/grants", "post"),
         ("/v1/receipts", "get"),
         ("/v1/receipts/verify", "get"),
+        ("/v1/plans/closed", "get"),
+        ("/v1/plans/closed/{fingerprint}", "delete"),
         ("/v1/tokens", "post"),
         ("/v1/tokens", "get"),
         ("/v1/tokens/{token_id}", "delete"),
@@ -357,6 +372,19 @@ def test_custodians_may_what_analysts_may_not(http: TestClient, gateway: FakeGat
         ("grant", "liver", "ana", Fraction(1, 2), None),
         ("create_token", "bob", "analyst", ["liver"], 30),
     ]
+
+
+def test_closed_plans_are_seen_by_custodian_and_auditor_and_opened_by_the_custodian(http: TestClient) -> None:
+    closed = {"plans": [{"fingerprint": "f" * 64, "reason": "timeout"}]}
+    path = f"/v1/plans/closed/{'f' * 64}"
+    for role, sees, opens in (("analyst", 403, 403), ("auditor", 200, 403), ("custodian", 200, 200)):
+        bearer = {"Authorization": f"Bearer {role}-token"}
+        seen = http.get("/v1/plans/closed", headers=bearer)
+        assert seen.status_code == sees
+        assert seen.json() == closed or sees == 403
+        assert http.delete(path, headers=bearer).status_code == opens
+    unknown = http.delete("/v1/plans/closed/0", headers={"Authorization": "Bearer custodian-token"})
+    assert (unknown.status_code, error_of(unknown)["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -407,6 +435,50 @@ def test_fresh_answers_leave_at_the_padding_quantum_and_replays_at_once() -> Non
             replays.append(time.monotonic() - began)
     assert fresh >= 0.040
     assert min(replays) < 0.040
+
+
+@pytest.mark.parametrize("raised", [None, errors.EngineFailed(), ValueError("?")])
+def test_what_follows_a_charge_leaves_no_sooner_than_the_slot_of_its_work(raised: Exception | None) -> None:
+    def give(_: Question) -> Any:
+        if raised is not None:
+            raise raised
+        return an_answer()
+
+    took = []
+    with client_of(FakeGateway(give), padding_ms=40) as http:
+        for _ in range(3):
+            began = time.monotonic()
+            assert (http.post("/v1/ask", json={"sql": "slow"}).status_code == 200) == (raised is None)
+            took.append(time.monotonic() - began)
+    # Six quanta would mean that nothing but the machine was slow.
+    assert 0.120 <= min(took) < 0.240
+
+
+def test_work_past_its_slot_leaves_at_the_next_quantum() -> None:
+    def give(_: Question) -> Any:
+        time.sleep(0.130)
+        return an_answer()
+
+    with client_of(FakeGateway(give), padding_ms=40) as http:
+        began = time.monotonic()
+        http.post("/v1/ask", json={"sql": "slow"})
+        assert time.monotonic() - began >= 0.160
+
+
+@pytest.mark.parametrize("raised", [None, errors.BudgetExhausted("none left"), errors.Blocked("closed")])
+def test_replays_and_refusals_of_slow_questions_leave_at_once(raised: Exception | None) -> None:
+    def give(_: Question) -> Any:
+        if raised is not None:
+            raise raised
+        return an_answer(replayed=True)
+
+    took = []
+    with client_of(FakeGateway(give), padding_ms=40) as http:
+        for _ in range(5):
+            began = time.monotonic()
+            http.post("/v1/ask", json={"sql": "slow"})
+            took.append(time.monotonic() - began)
+    assert min(took) < 0.040
 
 
 @pytest.mark.parametrize(
@@ -479,7 +551,8 @@ def test_metrics_count_outcomes_and_show_nothing_of_questions(http: TestClient) 
         http.post("/v1/ask", json={"sql": SQL})
     http.post("/v1/ask", json={})
     http.get("/secret-path-4711")
-    text = http.get("/metrics").text
+    assert http.get("/metrics").status_code == 403
+    text = http.get("/metrics", headers={"Authorization": "Bearer auditor-token"}).text
     assert 'noisegate_requests_total{route="/v1/ask",code="answered"} 1\n' in text
     assert 'noisegate_requests_total{route="/v1/ask",code="replayed"} 2\n' in text
     assert 'noisegate_requests_total{route="/v1/ask",code="bad_input"} 1\n' in text

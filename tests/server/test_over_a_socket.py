@@ -59,6 +59,10 @@ def test_every_other_call_reaches_its_route(client: Client, gateway: FakeGateway
     with connect(client.url, "custodian-token") as custodian:
         assert custodian.create_token("bob", "analyst", datasets=["liver"])["secret"] == "ng_abc_def"
         custodian.grant("liver", "bob", epsilon="0.5", delta=1e-7)
+        [plan] = custodian.closed_plans()
+        custodian.open_plan(plan["fingerprint"])
+        with pytest.raises(errors.NotFound):
+            custodian.open_plan("../tokens/abc")
     assert [c[0] for c in gateway.calls] == ["receipts", "create_token", "grant"]
 
 

@@ -12,8 +12,9 @@ from noisegate.catalog.load import load
 from noisegate.catalog.model import Catalog
 from noisegate.engines.duckdb import DuckDB
 from noisegate.engines.register import register
-from noisegate.privacy.exact import Exact, _open
-from noisegate.privacy.question import Aggregation
+from noisegate.privacy.exact import Counted, Exact, _open
+from noisegate.privacy.expressions import Scalar
+from noisegate.privacy.question import Aggregation, Rank
 
 from .world import WARD, Town, write
 
@@ -39,9 +40,24 @@ class Engine:
 
     def cells(self, aggregation: Aggregation) -> list[Cells]:
         """The exact cells of each measure by group."""
-        keys, cells = _open(self.exact(aggregation))
+        keys, cells = unsealed(self.exact(aggregation), aggregation)
         assert len(set(keys)) == len(keys)
         return [dict(zip(keys, cell, strict=True)) for cell in cells]
+
+
+def unsealed(
+    exact: Exact, aggregation: Aggregation
+) -> tuple[tuple[tuple[Scalar, ...], ...], list[np.ndarray]]:
+    """Keys and cells, those of a Rank at all its candidates: shape (groups, candidates)."""
+    keys, cells = _open(exact)
+    tables = []
+    for measure, cell in zip(aggregation.measures, cells, strict=True):
+        assert isinstance(measure, Rank) == isinstance(cell, Counted)
+        if isinstance(measure, Rank) and isinstance(cell, Counted):
+            tables.append(cell.dense(np.arange(len(keys)), measure.candidates))
+        else:
+            tables.append(np.asarray(cell))
+    return keys, tables
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from noisegate.config import Config
 from noisegate.gate.access import Asker
 from noisegate.ledger.records import Role
 
+from .door import Door, opened_door
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,3 +38,10 @@ def analyst(request: pytest.FixtureRequest) -> Asker:
 def custodian() -> Asker:
     """The custodian of everything."""
     return Asker("custodian", Role.CUSTODIAN, None)
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """The application over a tiny town, with a token of each role."""
+    with opened_door(tmp_path_factory.mktemp("house")) as found:
+        yield found

@@ -20,11 +20,12 @@ from noisegate.ask.answer import Estimated
 from noisegate.ask.finish import finish
 from noisegate.ask.interval import Interval
 from noisegate.privacy.after import Plan
-from noisegate.privacy.exact import _open
 from noisegate.privacy.mechanism import Family, Mechanism, design
 from noisegate.privacy.question import Rank
 from noisegate.privacy.release import Noisy, release
 from noisegate.privacy.selection import stretches
+
+from .cells import unsealed
 
 RELEASES = 1_500
 ALARM = 1e-6
@@ -67,7 +68,7 @@ def truth_of(
 ) -> tuple[object, list[list[float]], tuple[tuple[object, ...], ...]]:
     """The sealed cells, and the rows an answer would have without noise (a candidate for each quantile)."""
     exact = gateway._desk.engine.run(plan.private)
-    keys, cells = _open(exact)
+    keys, cells = unsealed(exact, plan.private)
     plain = []
     for measure, cell in zip(plan.private.measures, cells, strict=True):
         if isinstance(measure, Rank):

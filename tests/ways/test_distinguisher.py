@@ -21,17 +21,19 @@ import pytest
 from scipy import stats
 
 from noisegate import sql
-from noisegate.privacy.exact import Exact, _open
+from noisegate.ask import desk
+from noisegate.privacy.exact import Counted, Exact, _open
 from noisegate.privacy.filter import stand_alone_epsilon
+from noisegate.privacy.loss import ZERO, Loss
 from noisegate.privacy.mechanism import Family, Mechanism, design, loss_of
 from noisegate.privacy.noise import Gaussian, Laplace
 from noisegate.privacy.question import Aggregation, Key
 from noisegate.privacy.relations import unit_ref
-from noisegate.privacy.release import release
+from noisegate.privacy.release import Noisy, release
 from noisegate.privacy.selection import PermuteAndFlip
 
 from .cells import Engine, engine
-from .world import Town, person, visit, with_joiner
+from .world import WARD, Town, ask, opened, person, spending, visit, with_joiner
 
 DRAWS = 6_000
 ALARM = 1e-6
@@ -60,7 +62,7 @@ QUESTIONS = (
     "SELECT count(DISTINCT word) FROM ward.visits",
     "SELECT count(*), sum(weight) FROM ward.people",
 )
-# Towns on the edge of two answers, and by how much noise must shrink before an event is likelier than claimed:
+# Towns on the edge of two answers, and by how much noise must shrink to make an event likelier than claimed:
 # a selection is priced for scores that move either way, and these move one way only.
 EDGES: dict[str, tuple[Town, Town, int]] = {
     "SELECT median(day) FROM ward.visits": ({}, {"visits": [visit(99, 0)] * 3}, 12),
@@ -101,8 +103,18 @@ def copied(exact: Exact, aggregation: Aggregation, copies: int) -> tuple[Exact, 
     keys, cells = _open(exact)
     copy = Key("copy", unit_ref(aggregation.source.shape), tuple(range(copies)))
     groups = tuple((i, *key) for i in range(copies) for key in keys)
-    tiled = tuple(np.concatenate([cell] * copies) for cell in cells)
+    tiled = tuple(
+        tiled_counts(cell, len(keys), copies) if isinstance(cell, Counted) else np.tile(cell, copies)
+        for cell in cells
+    )
     return Exact(groups, tiled), replace(aggregation, keys=(copy, *aggregation.keys))
+
+
+def tiled_counts(cell: Counted, groups: int, copies: int) -> Counted:
+    shifts = np.repeat(np.arange(copies) * groups, len(cell.groups))
+    return Counted(
+        np.tile(cell.groups, copies) + shifts, np.tile(cell.candidates, copies), np.tile(cell.counts, copies)
+    )
 
 
 def draw(town: Engine, aggregation: Aggregation, mechanism: Mechanism, draws: int) -> Draws:
@@ -212,3 +224,26 @@ def test_no_selection_is_likelier_than_claimed_and_with_far_less_noise_one_is(
     with neighbours(others, joiner, tmp_path) as rivals:
         assert excess(question, rivals, Family.LAPLACE, draws=2_400) < 0
         assert excess(question, rivals, Family.LAPLACE, spoil=Fraction(spoil), draws=2_400) > 0
+
+
+@pytest.mark.parametrize(
+    "question", [*QUESTIONS, *EDGES, "SELECT word, count(*) FROM ward.visits GROUP BY word"]
+)
+def test_what_is_charged_is_the_loss_of_the_noise_that_was_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    drawn: list[Loss] = []
+
+    def noting(exact: Exact, plan: Aggregation, mechanism: Mechanism) -> Noisy:
+        drawn.append(loss_of(plan, mechanism))
+        return release(exact, plan, mechanism)
+
+    monkeypatch.setattr(desk, "release", noting)
+    with opened(OTHERS, tmp_path, WARD) as gateway:
+        for epsilon in ("0.25", "1", "3"):
+            answer = ask(gateway, question, epsilon)
+            claim = stand_alone_epsilon(drawn[-1], Fraction(1, 10**6))
+            assert answer.epsilon >= float(claim) * (1 - 1e-9)
+        assert len(drawn) == 3
+        _, accounts = spending(gateway)
+        assert [spent for _, _, spent in accounts] == [sum(drawn, ZERO)] * 4

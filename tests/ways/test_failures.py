@@ -7,6 +7,7 @@ nobody else's do. Whatever is asked, the two towns reply alike in all but the no
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import duckdb
@@ -14,11 +15,12 @@ import pytest
 
 from noisegate.app import Gateway
 from noisegate.ask.answer import Estimated
+from noisegate.ask.question import Question
 from noisegate.errors import CatalogError, NoisegateError
 from noisegate.ledger.records import Charge, Charged, StoredAnswer
 from noisegate.ledger.store import Ledger
 
-from .world import WARD, Row, Town, ask, opened, person, plain_town, spending, visit, with_joiner
+from .world import WARD, Row, Town, an_analyst, ask, opened, person, plain_town, spending, visit, with_joiner
 
 LONG = "x" * 4_096
 MOST = 2**63 - 1
@@ -120,20 +122,21 @@ WHOLE = (
     "SELECT avg(n), max(n) FROM (SELECT person, count(*) AS n FROM ward.visits GROUP BY person)",
     "SELECT sum(s) FROM (SELECT person, sum(value) AS s FROM ward.visits GROUP BY person)",
     "SELECT avg(m) FROM (SELECT person, avg(value) AS m FROM ward.visits GROUP BY person)",
-    "SELECT count(*) FROM (SELECT person, sum(mass) AS s FROM ward.people GROUP BY person) WHERE s / (s - s) > 0",
-    "SELECT avg(value) FROM (SELECT *, row_number() OVER (PARTITION BY person ORDER BY day DESC) AS r"
-    " FROM ward.visits) WHERE r = 1",
-    "SELECT avg(d) FROM (SELECT person, value - lag(value) OVER (PARTITION BY person ORDER BY day) AS d"
-    " FROM ward.visits)",
-    "SELECT count(*), sum(v.value) FROM ward.people p JOIN ward.visits v USING (person) WHERE p.age / v.day > 1",
-    "SELECT count(*) FROM ward.people p LEFT JOIN ward.visits v ON p.person = v.person AND 1 / v.day > 0"
-    " WHERE v.person IS NULL",
+    "SELECT count(*) FROM (SELECT person, sum(mass) AS s FROM ward.people GROUP BY 1) WHERE s / (s - s) > 0",
+    """SELECT avg(value) FROM (SELECT *, row_number() OVER (PARTITION BY person ORDER BY day DESC) AS r
+       FROM ward.visits) WHERE r = 1""",
+    """SELECT avg(d) FROM (SELECT person, value - lag(value) OVER (PARTITION BY person ORDER BY day) AS d
+       FROM ward.visits)""",
+    "SELECT count(*), sum(value) FROM ward.people p JOIN ward.visits v USING (person) WHERE age / day > 1",
+    """SELECT count(*) FROM ward.people p LEFT JOIN ward.visits v ON p.person = v.person AND 1 / v.day > 0
+       WHERE v.person IS NULL""",
     "SELECT label, count(*) FROM ward.visits JOIN ward.kinds USING (kind) GROUP BY label",
-    "SELECT count(*) FROM ward.people WHERE person NOT IN (SELECT person FROM ward.visits WHERE 1 / value > 0)",
+    """SELECT count(*) FROM ward.people
+       WHERE person NOT IN (SELECT person FROM ward.visits WHERE 1 / value > 0)""",
     "SELECT 1 / count(*) AS a, sum(weight) / count(weight) AS b, ln(count(*)) AS c FROM ward.people",
     "SELECT sex, count(*) AS n FROM ward.people GROUP BY sex ORDER BY 1 / n, sum(weight) DESC",
     "SELECT max(n) FROM (SELECT sex, count(*) AS n FROM ward.people GROUP BY sex)",
-)  # fmt: skip
+)
 PRIVATE_KEYS = (
     "SELECT note, count(*) FROM ward.people GROUP BY note",
     "SELECT code // (code - 7) AS k, count(*), sum(weight) FROM ward.people GROUP BY k",
@@ -199,6 +202,14 @@ def test_nearly_all_of_these_questions_are_answered(plain: dict[str, object]) ->
     statuses = [plain[text][0] for text in (*WHOLE, *PRIVATE_KEYS)]
     assert statuses.count(200) > 0.9 * len(statuses)
     assert all(status < 500 for status in statuses)
+
+
+def test_explaining_reads_no_row_and_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(plain_town(), tmp_path, WARD) as gateway:
+        fail_for(gateway, monkeypatch)
+        for text in (*WHOLE, *PRIVATE_KEYS):
+            assert gateway.explain(Question(text, Fraction(1, 2)), an_analyst())["plan"]
+        assert spending(gateway) == (0, [])
 
 
 def fail_for(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def body(gateway: Gateway, question: str, epsilon: float) -> tuple[str, str]:
 def test_neither_order_nor_row_count_nor_length_tells_of_a_group_of_one(
     neighbours: tuple[Gateway, Gateway], question: str
 ) -> None:
-    # With so much ε each large group shows, and a group of one with a probability below 1e-9 (the account's δ).
+    # With so much ε each large group shows; a group of one with a probability below 1e-9, by the account's δ.
     bodies = [body(gateway, question, 40) for gateway in neighbours]
     assert "alpha" in bodies[0][0]
     assert bodies[0] == bodies[1]
@@ -122,6 +122,6 @@ def test_a_town_of_nobody_replies_like_any_other(tmp_path: Path) -> None:
             "SELECT count(*), avg(age), median(weight), min(age) FROM ward.people",
         ):
             answers = [ask(gateway, question) for gateway in (empty, town)]
-            assert [a.columns for a in answers][0] == answers[1].columns
-            assert [len(a.rows) for a in answers] == [len(answers[0].rows)] * 2
+            assert answers[0].columns == answers[1].columns
+            assert len(answers[0].rows) == len(answers[1].rows)
         assert ask(empty, "SELECT word, count(*) FROM ward.visits GROUP BY word", 40).rows == ()

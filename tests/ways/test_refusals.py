@@ -75,7 +75,7 @@ def complaint(towns: Towns, text: str, code: str) -> str | None:
     told = [json.dumps(error.as_json()).encode() for error in errors]
     if told[0] != told[1]:
         return f"two towns, two messages: {told}"
-    if errors[0].code not in code.split("|"):
+    if errors[0].code != code:
         return f"{errors[0].code} instead of {code}: {errors[0]}"
     if [spending(town) for town in towns] != before:
         return "it cost something"
@@ -147,11 +147,13 @@ LARGE = {
     ),
     "33 joins": (
         "too_large",
-        "SELECT count(*) FROM ward.people a" + "".join(f" JOIN ward.people b{i} USING (person)" for i in range(33)),
+        "SELECT count(*) FROM ward.people a"
+        + "".join(f" JOIN ward.people b{i} USING (person)" for i in range(33)),
     ),
     "21 joins of many rows": (
         "too_large",
-        "SELECT count(*) FROM ward.visits a" + "".join(f" JOIN ward.visits b{i} USING (person)" for i in range(20)),
+        "SELECT count(*) FROM ward.visits a"
+        + "".join(f" JOIN ward.visits b{i} USING (person)" for i in range(20)),
     ),
     "30 joins with everything": (
         "too_large",
@@ -161,14 +163,18 @@ LARGE = {
         "too_large",
         f"SELECT count(*) FROM ({' UNION ALL '.join(['SELECT person FROM ward.people'] * 200)})",
     ),
-    "CTEs that double 30 times": (
+    "CTEs that double 20 times": (
         "too_large",
         "WITH t0 AS (SELECT person FROM ward.visits), "
-        + ", ".join(f"t{i + 1} AS (SELECT a.person FROM t{i} a JOIN t{i} b USING (person))" for i in range(30))
-        + " SELECT count(*) FROM t30",
+        + ", ".join(
+            f"t{i + 1} AS (SELECT a.person FROM t{i} a JOIN t{i} b USING (person))" for i in range(20)
+        )
+        + " SELECT count(*) FROM t20",
     ),
-    "answers that double 20 times": ("too_large|unsupported_sql", doubling(20)),
-    "aliases that double 60 times": ("too_large|unsupported_sql", aliases(60)),
+    "answers that double 16 times": ("unsupported_sql", doubling(16)),
+    "answers that double 62 times": ("unsupported_sql", doubling(62)),
+    "aliases that double 12 times": ("unsupported_sql", aliases(12)),
+    "aliases that double 60 times": ("unsupported_sql", aliases(60)),
     "joins without a condition": (
         "unsupported_sql",
         "SELECT count(*) FROM ward.people a" + "".join(f" JOIN ward.people b{i}" for i in range(30)),
@@ -195,8 +201,8 @@ LARGE = {
     "a line end that ends no comment": ("bad_input", "SELECT count(*) -- x\u2028FROM ward.people"),
     "a Cyrillic a": ("unsupported_sql", "SELECT count(\u0430ge) FROM ward.people"),
     "a Cyrillic a in quotes": ("unsupported_sql", 'SELECT count("\u0430ge") FROM ward.people'),
-    "a Kelvin sign, which is a k in small letters": ("unsupported_sql", "SELECT count(*) FROM ward.\u212ainds"),
-    "a long s, which is an S in capitals": ("unsupported_sql", 'SELECT count("\u017fecret") FROM ward.people'),
+    "a Kelvin sign, a small k": ("unsupported_sql", "SELECT count(*) FROM ward.\u212ainds"),
+    "a long s, a capital S": ("unsupported_sql", 'SELECT count("\u017fecret") FROM ward.people'),
     "a dotless i": ("unsupported_sql", "SELECT count(*) FROM ward.v\u0131s\u0131ts"),
     "full-width letters": ("unsupported_sql", "\uff33ELECT count(*) FROM ward.people"),
     "a Greek question mark": ("unsupported_sql", "SELECT count(*) FROM ward.people\u037e SELECT 1"),
@@ -208,6 +214,16 @@ LARGE = {
 def test_texts_that_are_too_much_are_refused_before_they_cost_anything(towns: Towns, name: str) -> None:
     code, text = LARGE[name]
     assert complaint(towns, text, code) is None
+
+
+def costly_failure(gateway: Gateway, text: str) -> NoisegateError | None:
+    """The error with which a text fails after it was charged, or that is not the asker's to mend."""
+    before = spending(gateway)
+    try:
+        ask(gateway, text)
+    except NoisegateError as error:
+        return error if error.status >= 500 or spending(gateway) != before else None
+    return None
 
 
 DEEP_BUT_FAIR = (
@@ -235,14 +251,7 @@ DEEP_BUT_FAIR = (
 def test_what_the_limits_allow_is_answered_or_refused_but_never_fails_after_the_charge(
     towns: Towns, text: str
 ) -> None:
-    before = spending(towns[0])
-    try:
-        answer = ask(towns[0], text)
-    except NoisegateError as error:
-        assert error.status < 500
-        assert spending(towns[0]) == before
-    else:
-        assert answer.columns
+    assert costly_failure(towns[0], text) is None
 
 
 def test_spliced_and_cut_questions_never_crash_and_never_fail_after_the_charge(towns: Towns) -> None:
@@ -255,12 +264,7 @@ def test_spliced_and_cut_questions_never_crash_and_never_fail_after_the_charge(t
         if rng.random() < 0.3 and spliced:
             del spliced[rng.randrange(len(spliced))]
         text = "".join(spliced)
-        before = spending(towns[0])
-        try:
-            ask(towns[0], text)
-        except NoisegateError as error:
-            assert error.status < 500, text
-            assert spending(towns[0]) == before, text
+        assert costly_failure(towns[0], text) is None, text
 
 
 def test_the_check_notices_a_message_that_depends_on_rows(

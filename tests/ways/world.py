@@ -59,6 +59,8 @@ columns.secret = { type = "str", tier = "restricted" }
 [ward.tables.visits]
 source = "visits.parquet"
 rows_per_unit = 3
+most_rows_per_unit = 100
+max_rows = 1000000
 groups_per_unit = 2
 columns.day   = { type = "int", low = 0, high = 20, tier = "clinical", nullable = false }
 columns.kind  = { type = "str", values = ["a", "b", "c"], tier = "clinical" }
@@ -69,6 +71,7 @@ columns.home  = { type = "str", values = ["north", "south"], tier = "demographic
 [ward.tables.kinds]
 source = "kinds.parquet"
 public = true
+max_rows = 10
 columns.kind  = { type = "str", values = ["a", "b", "c"], nullable = false }
 columns.label = { type = "str", values = ["mild", "grave"], nullable = false }
 """

@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 from noisegate.app.gateway import Gateway
-from noisegate.app.registration import limits_of, open_accounts, register_next, registered
+from noisegate.app.registration import (
+    SPILL,
+    clear_leftovers,
+    limits_of,
+    open_accounts,
+    register_next,
+    registered,
+)
 from noisegate.ask.desk import Desk
 from noisegate.catalog.load import load
 from noisegate.config import Config
@@ -33,13 +40,14 @@ def open_gateway(
     """
     catalog = load(config.catalog)
     with Ledger.open(config.state) as ledger:
+        clear_leftovers(config.state)
         open_accounts(ledger, catalog)
         snapshots = {d.name: registered(ledger, d, config, on_register) for d in catalog.datasets}
         limits = {d.name: limits_of(d.budget) for d in catalog.datasets}
         engine = DuckDB(
             snapshots,
             memory_limit=config.memory_limit,
-            spill=config.state / "spill",
+            spill=config.state / SPILL,
             threads=config.threads,
             timeout_s=config.query_timeout,
         )

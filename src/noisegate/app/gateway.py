@@ -15,7 +15,7 @@ from noisegate.errors import BadInput, Conflict, LedgerUnavailable, NotFound, Un
 from noisegate.gate.access import Asker, Right, asker_of, require, require_dataset
 from noisegate.gate.door import PROJECT
 from noisegate.ledger.accounts import Account, Balance, Kind
-from noisegate.ledger.records import Receipt, Role, Token
+from noisegate.ledger.records import Receipt, ReceiptKind, Role, Suspended, Token
 from noisegate.privacy.filter import Limits, spent_epsilon
 
 Json = dict[str, object]
@@ -163,24 +163,27 @@ class Gateway:
     def receipts(self, asker: Asker, dataset: str | None, after: int, limit: int) -> Json:
         """List receipts of one dataset's chain, or of all chains the asker may see, oldest first.
 
-        `next` is what to give as `after` for more of the chain, None at its end. Of all chains together
-        the last `limit` of each is not exceeded and `next` is None.
+        `next` is what to give as `after` for more of the chain, None at its end and for all chains together;
+        `more` says whether there are more than these.
         """
         require(asker, Right.SEE_RECEIPTS)
         if dataset is not None:
             name = self._dataset(asker, dataset).name
             require_dataset(asker, name)
             found = self._ledger.receipts(name, after, limit)
+            more = len(found) == limit
             return {
                 "receipts": [receipt_json(r) for r in found],
-                "next": found[-1].seq if len(found) == limit else None,
+                "next": found[-1].seq if more else None,
+                "more": more,
             }
         chains = [d.name for d in self._catalog.datasets if asker.may_see(d.name)]
         if asker.datasets is None:
             chains += [f"population/{p}" for p in self._catalog.populations]
-        every = [r for chain in chains for r in self._ledger.receipts(chain, after, limit)]
+        every = [r for chain in chains for r in self._ledger.receipts(chain, after, limit + 1)]
         every.sort(key=lambda r: (r.at, r.dataset, r.seq))
-        return {"receipts": [receipt_json(r) for r in every], "next": None}
+        shown = [receipt_json(r) for r in every[:limit]]
+        return {"receipts": shown, "next": None, "more": len(every) > limit}
 
     def verify_receipts(self, asker: Asker) -> Json:
         """Recompute all chains and hold the rest of the ledger against them."""
@@ -191,6 +194,42 @@ class Gateway:
             "receipts": report.receipts,
             "charges": report.charges,
             "fault": report.fault,
+        }
+
+    # Closed plans
+
+    def closed_plans(self, asker: Asker) -> list[Json]:
+        """List the plans that failed after their charge and are closed for everyone, oldest first."""
+        require(asker, Right.SEE_RECEIPTS)
+        return [self._closed_json(plan) for plan in self._closed(asker)]
+
+    def open_plan(self, asker: Asker, fingerprint: str) -> None:
+        """Let a closed plan be asked again.
+
+        Raises:
+            NotFound: it is not closed, or reads data the asker may not know of.
+        """
+        require(asker, Right.OPEN_PLANS)
+        if fingerprint not in {plan.fingerprint for plan in self._closed(asker)}:
+            raise NotFound("no plan with this fingerprint is closed", "`noisegate plans closed` lists them")
+        self._ledger.unsuspend(fingerprint)
+
+    def _closed(self, asker: Asker) -> list[Suspended]:
+        return [plan for plan in self._ledger.suspended() if all(asker.may_see(d) for d in plan.datasets)]
+
+    def _closed_json(self, plan: Suspended) -> Json:
+        receipt = self._ledger.receipts_of(plan.charge, ReceiptKind.CHARGE)[0]
+        public = receipt.content().get("public")
+        said = public if isinstance(public, dict) else {}
+        return {
+            "fingerprint": plan.fingerprint,
+            "reason": plan.reason,
+            "datasets": list(plan.datasets),
+            "charge": plan.charge,
+            "receipt": receipt.id,
+            "time": datetime.fromtimestamp(receipt.at, UTC).isoformat(),
+            "asker": said.get("asker"),
+            "question": said.get("question"),
         }
 
     # Tokens
@@ -218,14 +257,27 @@ class Gateway:
         return {**token_json(token), "secret": secret}
 
     def list_tokens(self, asker: Asker) -> list[Json]:
-        """List tokens without their secrets."""
+        """List the tokens whose grants the asker holds too, without their secrets."""
         require(asker, Right.MANAGE_TOKENS)
-        return [token_json(t) for t in self._ledger.list_tokens()]
+        return [token_json(t) for t in self._managed(asker)]
 
     def revoke_token(self, asker: Asker, token_id: str) -> None:
-        """Make a token invalid at once."""
+        """Make a token invalid at once.
+
+        Raises:
+            NotFound: there is none, or it reaches data the asker may not know of.
+        """
         require(asker, Right.MANAGE_TOKENS)
+        if token_id not in {t.id for t in self._managed(asker)}:
+            raise NotFound(f"there is no token {token_id!r} here", "`noisegate token list` lists them")
         self._ledger.revoke_token(token_id)
+
+    def _managed(self, asker: Asker) -> list[Token]:
+        return [
+            token
+            for token in self._ledger.list_tokens()
+            if asker.datasets is None or (token.grants != "*" and set(token.grants) <= asker.datasets)
+        ]
 
     # Operation
 
@@ -238,8 +290,9 @@ class Gateway:
             return {"status": "degraded", "ledger": "unavailable"}
         return {"status": "ok", "ledger": "ok"}
 
-    def metrics(self) -> str:
-        """Return gauges in the Prometheus text format."""
+    def metrics(self, asker: Asker) -> str:
+        """Return gauges in the Prometheus text format, to whoever may see everybody's spending."""
+        require(asker, Right.SEE_ALL_BUDGETS)
         up = int(self.health()["status"] == "ok")
         return (
             "# HELP noisegate_ledger_up Whether the ledger can be read.\n"

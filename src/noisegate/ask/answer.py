@@ -38,7 +38,10 @@ class BudgetLine:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All that /v1/ask says. `nominal` is the ε asked for, `epsilon` and `delta` the stand-alone loss."""
+    """All that /v1/ask says. `nominal` is the ε asked for, `epsilon` and `delta` the stand-alone loss.
+
+    `waited` says that the answer waited for a twin's work; it stays inside, for the padding.
+    """
 
     columns: tuple[AnswerColumn, ...]
     rows: tuple[tuple[Estimated | Scalar, ...], ...]
@@ -52,6 +55,7 @@ class Answer:
     replayed: bool
     receipt_id: str
     receipt_hash: str
+    waited: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return JSON values only; an infinite end of an interval is null."""

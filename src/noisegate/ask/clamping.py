@@ -3,11 +3,13 @@
 from typing import assert_never
 
 from noisegate.privacy.after import Plan
+from noisegate.privacy.expressions import ColumnRef, Type
 from noisegate.privacy.question import (
     Aggregation,
     CountRows,
     CountUnits,
     CountValues,
+    Key,
     Measure,
     Moment,
     Rank,
@@ -28,9 +30,19 @@ def clamping_of(plan: Plan) -> tuple[str, ...]:
             f"a person counts in at most {private.bounding.groups} groups; "
             "of more, some are chosen at random for that person"
         )
-    if any(key.domain is not None for key in private.keys):
+    if any(_may_miss(key) for key in private.keys):
         said.append("rows whose group is not among the declared values are in no group")
     return tuple(said)
+
+
+def _may_miss(key: Key) -> bool:
+    """Whether a row may be in no group. Domains of stored text and truth values are verified to be whole."""
+    whole = isinstance(key.expression, ColumnRef) and key.expression.type in (Type.STR, Type.BOOL)
+    return key.domain is not None and not whole
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _of_measure(measure: Measure, private: Aggregation) -> str:
@@ -38,23 +50,27 @@ def _of_measure(measure: Measure, private: Aggregation) -> str:
     many = not private.single
     match measure:
         case CountRows():
-            return f"a person counts with at most {rows} rows a group" if many else ""
+            return f"a person counts with at most {_rows(rows)} a group" if many else ""
         case CountUnits():
             return ""
         case CountValues():
-            return f"a person names at most {rows} different values a group" if many else ""
+            return (
+                f"a person names at most {rows} different {'value' if rows == 1 else 'values'} a group"
+                if many
+                else ""
+            )
         case Sum(grid=grid):
             low, high = float(grid.low * grid.step), float(grid.high * grid.step)
             text = f"values below {low:g} count as {low:g}, above {high:g} as {high:g}"
-            return text + (f"; a person's total is clamped to {rows} rows' worth" if many else "")
+            return text + (f"; a person's total is clamped to what {_rows(rows)} can add" if many else "")
         case Moment(grid=grid):
             low, high = float(grid.low * grid.step), float(grid.high * grid.step)
             text = f"values below {low:g} count as {low:g}, above {high:g} as {high:g}"
-            return text + (f"; a person with more than {rows} rows weighs as {rows} rows" if many else "")
+            return text + (f"; a person with more weighs as {_rows(rows)} a group" if many else "")
         case Rank(grid=grid, stride=stride):
             low, high = float(grid.low * grid.step), float(grid.high * grid.step)
             first, second = low, low + float(stride * grid.step)
             text = f"the quantile is one of the values {first:g}, {second:g}, … up to {high:g}"
-            return text + (f"; a person counts with at most {rows} rows" if many else "")
+            return text + (f"; a person counts with at most {_rows(rows)}" if many else "")
         case _:
             assert_never(measure)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ from noisegate.ask.work import Work, work_of
 from noisegate.catalog.model import Catalog
 from noisegate.engines.duckdb import DuckDB, Ready
 from noisegate.errors import UnsupportedSql
-from noisegate.gate.access import Asker, Right
+from noisegate.gate.access import Asker, Right, require
 from noisegate.gate.door import PROJECT, Gate, Offer, fingerprint_of
 from noisegate.ledger.store import Ledger
 from noisegate.privacy.after import Plan
@@ -75,8 +75,20 @@ class Desk:
         self._kept_rows = lru_cache(KEPT)(self._rows)
 
     def prepare(self, question: Question, asker: Asker) -> Prepared:
-        """Return a question with all that can be said and refused of it before anyone is charged."""
-        return self._prepared(question, self.own_limits(asker))
+        """Return a question with all that can be said and refused of it before anyone is charged.
+
+        Raises:
+            Forbidden: the asker is no analyst.
+            NoisegateError: whatever refuses the question.
+        """
+        require(asker, Right.ASK)
+        return self._prepared(question, self.own_limits(asker), asker.datasets)
+
+    def visible(self, datasets: frozenset[str] | None) -> Catalog:
+        """Return the catalog as far as grants go: what one holds no grant on does not exist."""
+        if datasets is None:
+            return self.catalog
+        return replace(self.catalog, datasets=tuple(d for d in self.catalog.datasets if d.name in datasets))
 
     def own_limits(self, asker: Asker) -> OwnLimits:
         """Return the limits of the asker's accounts that are not those of the dataset."""
@@ -88,8 +100,8 @@ class Desk:
                     found.append((dataset.name, limits))
         return tuple(found)
 
-    def _prepare(self, question: Question, own: OwnLimits) -> Prepared:
-        return self.prepared(question, sql.read(question.sql, self.catalog), own)
+    def _prepare(self, question: Question, own: OwnLimits, datasets: frozenset[str] | None) -> Prepared:
+        return self.prepared(question, sql.read(question.sql, self.visible(datasets)), own)
 
     def prepared(self, question: Question, plan: Plan, own: OwnLimits, right: Right = Right.ASK) -> Prepared:
         """Return a plan, priced for accounts with these limits; what can be refused is refused here."""
@@ -154,6 +166,7 @@ class Desk:
             replayed=passage.replayed,
             receipt_id=passage.receipt.id,
             receipt_hash=passage.receipt.hash,
+            waited=passage.waited,
         )
 
     def _rows(self, ready: Prepared, stored: str) -> tuple[tuple[AnswerColumn, ...], Rows]:
@@ -194,6 +207,11 @@ def notes_of(ready: Prepared, catalog: Catalog) -> tuple[str, ...]:
         for d in catalog.datasets
         if d.name in names and d.synthetic
     ]
+    if ready.price.planned:
+        notes.append(
+            "the accuracy asked for was met by a planning figure: the custodian's expected number of people, "
+            "spread evenly over the groups"
+        )
     if ready.plan.private.private_keys:
         notes.append(
             "groups of few people are left out by private key selection; intervals hold for the groups shown"

@@ -6,7 +6,7 @@ from noisegate.ask.clamping import clamping_of
 from noisegate.ask.desk import Desk, notes_of
 from noisegate.ask.price import forecast
 from noisegate.ask.question import Question
-from noisegate.gate.access import Asker, Right, require, require_dataset
+from noisegate.gate.access import Asker
 from noisegate.privacy.mechanism import describe
 
 
@@ -17,10 +17,7 @@ def explain(question: Question, asker: Asker, desk: Desk) -> dict[str, object]:
         Forbidden: the asker could not ask this question.
         NoisegateError: what `ask` would refuse from public facts, `explain` refuses too.
     """
-    require(asker, Right.ASK)
     ready = desk.prepare(question, asker)
-    for dataset in ready.offer.datasets:
-        require_dataset(asker, dataset)
     priced = ready.price
     titles = {output.column: output for output in ready.plan.outputs}
     errors = []

@@ -32,9 +32,14 @@ def check(
             where = f"{finding.where}: " if finding.where else ""
             out.print(f"{finding.severity.value}: {where}{finding.message}", markup=False)
         errors = sum(f.severity is Severity.ERROR for f in findings)
-        out.print(f"{errors} errors, {len(findings) - errors} other findings", markup=False)
+        others = len(findings) - errors
+        out.print(f"{_many(errors, 'error')}, {_many(others, 'other finding')}")
     if bad:
         raise Exit(2)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 @program.command("show", epilog="Example: noisegate catalog show --json")

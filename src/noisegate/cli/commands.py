@@ -7,6 +7,7 @@ from typer import Argument, Exit, Option, Typer
 from noisegate.cli import options, show
 from noisegate.cli.catalog import program as catalog_program
 from noisegate.cli.door import open_door
+from noisegate.cli.plans import program as plans_program
 from noisegate.errors import BadInput
 
 program = Typer(
@@ -24,6 +25,7 @@ token_program = Typer(help="Credentials of custodians, analysts and auditors.", 
 program.add_typer(catalog_program, name="catalog")
 program.add_typer(budget_program, name="budget")
 program.add_typer(receipts_program, name="receipts")
+program.add_typer(plans_program, name="plans")
 program.add_typer(token_program, name="token")
 
 Dataset = Annotated[str | None, Option("--dataset", help="Only this dataset.")]
@@ -185,7 +187,7 @@ def token_create(
     if as_json:
         show.as_json(made)
     else:
-        show.out().print(made["secret"], markup=False)
+        show.out().print(made["secret"], markup=False, soft_wrap=True)
         show.progress().print(f"token {made['id']}: keep it safe, it cannot be shown again", markup=False)
 
 

@@ -20,7 +20,7 @@ from noisegate.cli.serving import application
 from noisegate.client import Answer, Client
 from noisegate.client.answer import shown
 from noisegate.config import Config
-from noisegate.errors import BadInput, InternalError, NoisegateError
+from noisegate.errors import BadInput, InternalError, NoisegateError, SetupError
 from noisegate.gate.access import Asker
 from noisegate.ledger.records import Role
 from noisegate.server.serve import beside, listen
@@ -82,8 +82,12 @@ def keep_tokens(state: Path, gateway: Gateway) -> dict[str, str]:
 def _read_tokens(path: Path) -> dict[str, str]:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return {}
+    except OSError as wrong:
+        raise SetupError(
+            f"cannot read {path}: {wrong.strerror}", "remove it: the demo makes new tokens"
+        ) from None
     return {str(k): str(v) for k, v in held.items()} if isinstance(held, dict) else {}
 
 
@@ -149,7 +153,7 @@ def _say_how(console: Console, url: str, state: Path) -> None:
         f'noisegate ask "{EXAMPLE}"',
         f"""curl -s {url}/v1/ask -H "Authorization: Bearer $NOISEGATE_TOKEN" -d '{body}'""",
     ):
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def _wait() -> None:

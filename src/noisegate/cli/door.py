@@ -44,6 +44,12 @@ class Door(Protocol):
     def verify_receipts(self) -> Json:
         """Verify the chain."""
 
+    def closed_plans(self) -> list[Json]:
+        """List the plans that failed after their charge."""
+
+    def open_plan(self, fingerprint: str) -> None:
+        """Let a closed plan be asked again."""
+
     def create_token(
         self, name: str, role: str, *, datasets: Sequence[str] | None = None, expires_days: int | None = None
     ) -> Json:

@@ -94,6 +94,14 @@ class LocalDoor:
         """Verify the chain."""
         return self._gateway.verify_receipts(self._operator)
 
+    def closed_plans(self) -> list[Json]:
+        """List the plans that failed after their charge."""
+        return self._gateway.closed_plans(self._operator)
+
+    def open_plan(self, fingerprint: str) -> None:
+        """Let a closed plan be asked again."""
+        self._gateway.open_plan(self._operator, fingerprint)
+
     def create_token(
         self, name: str, role: str, *, datasets: Sequence[str] | None = None, expires_days: int | None = None
     ) -> Json:

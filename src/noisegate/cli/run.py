@@ -12,9 +12,12 @@ from typer.exceptions import Abort, TyperException
 from typer.main import get_command
 
 from noisegate.cli.commands import program
+from noisegate.cli.show import progress
 from noisegate.errors import BadInput, InternalError, NoisegateError
 
 INTERRUPTED = 130
+# What DuckDB raises in place of KeyboardInterrupt while a statement of its own is running.
+STOPPED_BY_DUCKDB = "Query interrupted"
 
 
 def run(argv: Sequence[str]) -> int:
@@ -34,6 +37,8 @@ def run(argv: Sequence[str]) -> int:
         sys.stdout = None
         return 0
     except Exception as error:  # noqa: BLE001 - its text may quote rows, so only its place is told
+        if isinstance(error, RuntimeError) and str(error) == STOPPED_BY_DUCKDB:
+            return INTERRUPTED
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} at {last.filename}:{last.lineno}"
         return report(InternalError(f"something went wrong inside noisegate: {place}"), as_json=as_json)
@@ -45,10 +50,11 @@ def report(error: NoisegateError, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(error.as_json(), ensure_ascii=False), file=sys.stderr)
     else:
-        print(f"error: {error.message}", file=sys.stderr)
+        told = progress()
+        told.print(f"error: {error.message}", markup=False)
         problems = error.detail.get("problems")
         for problem in problems if isinstance(problems, list) else ():
-            print(f"  {problem['where']}: {problem['message']}", file=sys.stderr)
+            told.print(f"  {problem['where']}: {problem['message']}", markup=False)
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            told.print(f"hint: {error.hint}", markup=False)
     return error.exit_code

@@ -2,18 +2,28 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from noisegate.client.answer import Answer, shown
+from noisegate.client.answer import Answer, budget_line, shown
 
 Json = Mapping[str, Any]
+# Of a pipe or a file: tables there are not folded to a terminal's width.
 WIDE = 200
+# Narrower terminals than these get long texts under their row, and accounts as a tree.
+ROOM_FOR_TEXT = 160
+ROOM_FOR_PATHS = 110
+# A run of so many columns that differ in their names alone is shown by its ends.
+RUN = 12
+INDENT = "    "
 
 
 def as_json(payload: object) -> None:
@@ -32,9 +42,10 @@ def progress() -> Console:
 
 
 def _console(stream: TextIO) -> Console:
-    # Tables in a pipe or a file are not folded to a terminal's width.
-    width = None if stream.isatty() else WIDE
-    return Console(file=stream, soft_wrap=True, highlight=False, width=width)
+    at_terminal = stream.isatty()
+    width = None if at_terminal else WIDE
+    # At a terminal lines are broken between words; elsewhere a line stays a line.
+    return Console(file=stream, soft_wrap=not at_terminal, highlight=False, emoji=False, width=width)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[int] = ()) -> Table:
@@ -45,6 +56,21 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, numbers:
     for row in rows:
         made.add_row(*(escape(str(cell)) for cell in row))
     return made
+
+
+def listing(console: Console, headings: Sequence[str], rows: Sequence[Sequence[object]], text: int) -> None:
+    """Print rows whose cell at `text` is long: in its column, or under each row where there is no room."""
+    if console.width >= ROOM_FOR_TEXT:
+        console.print(table(headings, rows))
+        return
+    lines = [[str(cell) for i, cell in enumerate(row) if i != text] for row in (headings, *rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line, row in zip(lines, (None, *rows), strict=True):
+        padded = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        console.print(Text(padded, style="bold" if row is None else ""), soft_wrap=True)
+        if row is not None and row[text]:
+            said = textwrap.indent(textwrap.fill(str(row[text]), console.width - len(INDENT)), INDENT)
+            console.print(Text(said, style="dim"), soft_wrap=True)
 
 
 def answer(console: Console, found: Answer) -> None:
@@ -71,19 +97,18 @@ def explanation(console: Console, found: Json) -> None:
     loss, budget = found["loss"], found["budget"]
     replay = " (this question was answered before: free)" if found["price"].get("replay") else ""
     console.print(f"would cost ε {loss['epsilon']:.4g} (δ {loss['delta']:.3g}, per {loss['unit']}){replay}")
-    console.print(
-        f"budget left about ε {budget['left']:.4g}: about {int(budget['more_like_this']):,} more like this"
-    )
-    for label in ("mechanisms", "clamping", "notes"):
-        for line in found.get(label, ()):
-            console.print(f"[dim]{escape(str(line))}[/dim]")
+    console.print(budget_line(budget))
+    clamped = ["clamped: " + "; ".join(found["clamping"])] if found["clamping"] else []
+    for line in (*found["mechanisms"], *clamped, *found["notes"]):
+        console.print(f"[dim]{escape(line)}[/dim]")
 
 
 def budget(console: Console, found: Json) -> None:
     """Print accounts with what they spent and have left."""
+    known = {a["account"] for a in found["accounts"]} if console.width < ROOM_FOR_PATHS else set()
     rows = [
         [
-            a["account"],
+            _branch(a["account"], known),
             a["kind"],
             f"{a['spent']:.4g}",
             f"{a['left']:.4g}",
@@ -96,14 +121,22 @@ def budget(console: Console, found: Json) -> None:
     console.print(table(headings, rows, numbers=[2, 3, 4, 5]))
 
 
+def _branch(account: str, known: Collection[str]) -> str:
+    """Return an account's path; its last part alone, indented, where its parent is shown above it."""
+    parent, _, name = account.rpartition("/")
+    return "  " * account.count("/") + name if parent in known else account
+
+
 def receipts(console: Console, found: Json) -> None:
     """Print receipts, one a line."""
     rows = [
         [r["id"], _time(r["time"]), r["kind"], _about(r["body"]), r["hash"][:12]] for r in found["receipts"]
     ]
-    console.print(table(["receipt", "time (UTC)", "kind", "about", "hash"], rows))
+    listing(console, ["receipt", "time (UTC)", "kind", "about", "hash"], rows, 3)
     if found.get("next") is not None:
         console.print(f"[dim]more with --after {found['next']}[/dim]")
+    elif found.get("more"):
+        console.print("[dim]there are more: choose one chain with --dataset[/dim]")
 
 
 def _time(text: str) -> str:
@@ -119,17 +152,38 @@ def _about(body: Json) -> str:
     return str(body.get("account", body.get("reason", "")))
 
 
+def closed_plans(console: Console, found: Sequence[Json], digits: int) -> None:
+    """Print closed plans: why, whose, and under each what was asked. So many digits of fingerprints."""
+    if not found:
+        console.print("no plan is closed")
+        return
+    rows = [
+        [p["fingerprint"][:digits], p["reason"], ", ".join(p["datasets"]), p["receipt"], *_asked(p)]
+        for p in found
+    ]
+    headings = ["fingerprint", "reason", "datasets", "receipt", "time (UTC)", "asker", "question"]
+    listing(console, headings, rows, 6)
+
+
+def _asked(plan: Json) -> tuple[object, ...]:
+    return _time(plan["time"]), plan["asker"], plan["question"]
+
+
 def tokens(console: Console, found: Iterable[Json]) -> None:
     """Print tokens without their secrets."""
     rows = [
-        [t["id"], t["name"], t["role"], _grants(t["datasets"]), t["expires"] or "never", t["state"]]
+        [t["id"], t["name"], t["role"], _grants(t["datasets"]), _until(t["expires"]), t["state"]]
         for t in found
     ]
-    console.print(table(["id", "name", "role", "datasets", "expires", "state"], rows))
+    console.print(table(["id", "name", "role", "datasets", "expires (UTC)", "state"], rows))
 
 
 def _grants(datasets: Sequence[str] | None) -> str:
     return "all" if datasets is None else ", ".join(datasets)
+
+
+def _until(expires: str | None) -> str:
+    return "never" if expires is None else _time(expires)
 
 
 def datasets(console: Console, found: Iterable[Json]) -> None:
@@ -142,10 +196,22 @@ def datasets(console: Console, found: Iterable[Json]) -> None:
             f"  a person is named by {escape(str(dataset['unit']))}; ε {limit['epsilon']}, δ {limit['delta']}"
         )
         for held in dataset["tables"]:
-            rows = [_column(c) for c in held["columns"]]
+            rows = list(_condensed([_column(c) for c in held["columns"]]))
             console.print(f"\n  [bold]{escape(held['in_sql'])}[/bold]  {escape(held.get('title', ''))}")
             console.print(table(["column", "type", "tier", "bounds or values", "unit"], rows))
         console.print()
+
+
+def _condensed(rows: Iterable[list[object]]) -> Iterator[list[object]]:
+    """Yield columns; of a long run that differs in names alone, such as variants, its first and its last."""
+    for _, alike in groupby(rows, key=lambda row: row[1:]):
+        run = list(alike)
+        if len(run) < RUN:
+            yield from run
+        else:
+            yield run[0]
+            yield [f"… {len(run) - 2} like it …", "", "", "", ""]
+            yield run[-1]
 
 
 def _column(column: Json) -> list[object]:

@@ -126,6 +126,15 @@ class Client:
         """Have the gateway recompute its chain of receipts."""
         return self._send("GET", "/v1/receipts/verify")
 
+    def closed_plans(self) -> list[dict[str, Any]]:
+        """List the plans that failed after their charge; for custodians and auditors."""
+        found: list[dict[str, Any]] = self._send("GET", "/v1/plans/closed")["plans"]
+        return found
+
+    def open_plan(self, fingerprint: str) -> None:
+        """Let a closed plan be asked again; for custodians."""
+        self._send("DELETE", f"/v1/plans/closed/{quote(fingerprint, safe='')}", repeat=False)
+
     def create_token(
         self,
         name: str,

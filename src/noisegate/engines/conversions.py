@@ -6,7 +6,7 @@ has no such form. A value that was there and came out NULL is a loss, and refuse
 
 from dataclasses import dataclass
 
-from noisegate.engines.expressions import FIRST_DAY, LAST_DAY, cleaned
+from noisegate.engines.expressions import CALENDAR, CLOCK, FIRST_DAY, LAST_DAY, cleaned
 from noisegate.privacy.expressions import Type
 
 MAX_TEXT = 4_096
@@ -25,8 +25,6 @@ _WHOLE = frozenset(
     }
 )
 _REAL = frozenset({"FLOAT", "DOUBLE"})
-_CALENDAR = "'[0-9]{4}-[0-9]{2}-[0-9]{2}'"
-_CLOCK = "'[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?'"
 _WHOLE_TEXT = "'[+-]?[0-9]{1,19}'"
 _REAL_TEXT = "'(?i)[+-]?(([0-9]+([.][0-9]*)?|[.][0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan)'"
 
@@ -90,7 +88,7 @@ def _value(source: str, kind: str, declared: Type) -> str | None:
             return f"CAST({source} AS VARCHAR)"
         case Type.DATE if kind in ("DATE", "VARCHAR") or kind.startswith("TIMESTAMP"):
             if kind == "VARCHAR":
-                day = f"(CASE WHEN regexp_full_match({text}, {_CALENDAR}) THEN TRY_CAST({text} AS DATE) END)"
+                day = f"(CASE WHEN regexp_full_match({text}, {CALENDAR}) THEN TRY_CAST({text} AS DATE) END)"
             elif kind == "DATE":
                 day = source
             else:
@@ -99,7 +97,7 @@ def _value(source: str, kind: str, declared: Type) -> str | None:
             return _in_calendar(day)
         case Type.TIMESTAMP if kind in ("DATE", "VARCHAR") or kind.startswith("TIMESTAMP"):
             if kind == "VARCHAR":
-                fits = f"regexp_full_match({text}, {_CLOCK})"
+                fits = f"regexp_full_match({text}, {CLOCK})"
                 return _in_calendar(f"(CASE WHEN {fits} THEN TRY_CAST({text} AS TIMESTAMP) END)")
             if kind == "DATE":
                 return _in_calendar(f"CAST({source} AS TIMESTAMP)")

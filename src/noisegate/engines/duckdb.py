@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from noisegate.engines.check import Checker
 from noisegate.engines.facts import check_scans, facts_of
 from noisegate.engines.locked import locked
 from noisegate.engines.lower import lower
+from noisegate.engines.ranges import Added, Ends, ends_for, ends_of, parted
 from noisegate.engines.register import Snapshot
 from noisegate.engines.render import database
 from noisegate.engines.unitrows import Statement
+from noisegate.engines.watch import Watch
 from noisegate.errors import EngineFailed, EngineTimeout, NoisegateError
 from noisegate.privacy.exact import Exact
 from noisegate.privacy.question import Aggregation
@@ -29,10 +31,14 @@ _ARRAY_BITS = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """An aggregation and the statements that answer it, checked."""
+    """An aggregation and the statements that answer it, checked, and the ends of the ranges to run by.
+
+    The ends are units of the table, so this says nothing of itself.
+    """
 
     aggregation: Aggregation
     statements: tuple[Statement, ...]
+    ends: Ends = field(default=(), repr=False)
 
 
 class DuckDB:
@@ -74,6 +80,13 @@ class DuckDB:
         self._checker = Checker()
         self._connection = locked(settings, {database(d): s.path for d, s in self.snapshots.items()})
         self._lock = threading.Lock()
+        self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._closed = False
+        self._watch = Watch(timeout_s)
+        (held,) = self._connection.execute("SELECT current_setting('threads')").fetchall()[0]
+        self._ends: dict[tuple[str, str], Ends] = {}
+        for dataset, tables in self._facts.items():
+            self._ends |= ends_of(self._connection, dataset, tables, int(held))
 
     def prepare(self, aggregation: Aggregation) -> Ready:
         """Write a plan down and check it: what can be refused of it is refused before any charge.
@@ -83,11 +96,12 @@ class DuckDB:
             InternalError: it claims of a table what was not verified, or its SQL did not pass the check.
         """
         check_scans(aggregation, self._facts)
-        statements = lower(aggregation)
+        ends = ends_for(aggregation, self._ends)
+        statements = lower(aggregation, ranged=True) if ends else lower(aggregation)
         tables = frozenset((database(s.dataset), s.table) for s in scans(aggregation.source))
         for statement in statements:
             self._checker.check(statement.sql, tables)
-        return Ready(aggregation, statements)
+        return Ready(aggregation, statements, ends)
 
     def run(self, asked: Aggregation | Ready) -> Exact:
         """Return the exact cells of an aggregation, sealed.
@@ -100,7 +114,7 @@ class DuckDB:
         ready = asked if isinstance(asked, Ready) else self.prepare(asked)
         failure: NoisegateError
         try:
-            answers = self._answers(ready.statements)
+            answers = self._answers(ready.statements, ready.ends)
             return assembled(ready.aggregation, answers)
         except duckdb.InterruptException:
             failure = EngineTimeout()
@@ -109,19 +123,43 @@ class DuckDB:
         # Raised here and not above: an exception being handled would travel along as the context.
         raise failure
 
-    def _answers(self, statements: tuple[Statement, ...]) -> list[tuple[Statement, dict[str, Any]]]:
+    def _answers(
+        self, statements: tuple[Statement, ...], ends: Ends
+    ) -> list[tuple[Statement, dict[str, Any]]]:
         with self._lock:
-            cursor = self._connection.cursor()
-        timer = threading.Timer(self.timeout_s, cursor.interrupt)
-        timer.daemon = True
-        timer.start()
+            cursor = self._idle.pop() if self._idle else self._connection.cursor()
+        salt = secrets.randbits(64)
         try:
-            salt = {"salt": secrets.randbits(64)}
-            return [(s, cursor.execute(s.sql, salt if s.salted else None).fetchnumpy()) for s in statements]
-        finally:
-            timer.cancel()
+            with self._watch.watching(cursor):
+                answers = [(s, answer(cursor, s, salt, ends)) for s in statements]
+        except BaseException:
             cursor.close()
+            raise
+        # The first statement of a new cursor takes longer than any other.
+        with self._lock:
+            if self._closed:
+                cursor.close()
+            else:
+                self._idle.append(cursor)
+        return answers
 
     def close(self) -> None:
         """Let go of the snapshots. Runs in progress fail."""
+        self._watch.stop()
+        with self._lock:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
         self._connection.close()
+
+
+def answer(cursor: duckdb.DuckDBPyConnection, statement: Statement, salt: int, ends: Ends) -> dict[str, Any]:
+    """Return the columns of a statement, over all ranges if it is ranged."""
+    given: dict[str, object] = {"salt": salt} if statement.salted else {}
+    if not statement.ranged:
+        found: dict[str, Any] = cursor.execute(statement.sql, given or None).fetchnumpy()
+        return found
+    added = Added()
+    for low, high in parted(ends):
+        added.add(cursor.execute(statement.sql, {**given, "low": low, "high": high}).fetchnumpy())
+    return added.columns()

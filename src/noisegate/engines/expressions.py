@@ -34,6 +34,9 @@ from noisegate.privacy.expressions import (
 
 MAX_DEPTH = 150
 FIRST_DAY, LAST_DAY = "DATE '0001-01-01'", "DATE '9999-12-31'"
+# What reads as a date, and as a timestamp; no offsets but Z.
+CALENDAR = "'[0-9]{4}-[0-9]{2}-[0-9]{2}'"
+CLOCK = "'[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?'"
 _DAYS = 3_652_058  # between the two
 
 
@@ -213,7 +216,13 @@ class _Writer:
             case Type.DATE | Type.TIMESTAMP if source in calendar:
                 return f"CAST({a} AS {TYPES[target]})"
             case Type.DATE | Type.TIMESTAMP if source is Type.STR:
-                return self.bind.let(f"TRY_CAST({a} AS {TYPES[target]})", _in_calendar)
+                # The forms that registration accepts. The engine's own cast knows offsets, and more.
+                form, kind = CALENDAR if target is Type.DATE else CLOCK, TYPES[target]
+                read = self.bind.let(
+                    f"trim({a})",
+                    lambda t: f"(CASE WHEN regexp_full_match({t}, {form}) THEN TRY_CAST({t} AS {kind}) END)",
+                )
+                return self.bind.let(read, _in_calendar)
             case _:
                 return literal(None, target)
 

@@ -9,6 +9,9 @@ the engine's division and rounding; any deterministic choice will do.
 
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import NDArray
+
 from noisegate.engines.quote import double, literal
 from noisegate.privacy.expressions import PlanError, Type
 from noisegate.privacy.relations import Grid
@@ -85,3 +88,27 @@ def saturated(total: str) -> str:
     high, low = literal(most, Type.INT), literal(-most, Type.INT)
     ends = f"WHEN {total} > {high} THEN {high} WHEN {total} < {low} THEN {low}"
     return f"(CASE {ends} ELSE TRY_CAST({total} AS BIGINT) END)"
+
+
+# Totals of one range of units: 2^62 a share, of fewer than 2^40 rows, are parted into two that add up over
+# thousands of ranges in 64 bits each.
+PART = 2**40
+
+
+def joined(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return low + PART * high, saturated to -(2^63 - 1) .. 2^63 - 1.
+
+    Args:
+        low: int64, shape (groups,); below 2^62 in magnitude.
+        high: int64, shape (groups,); below 2^62 in magnitude.
+
+    >>> joined(np.array([-1, 5]), np.array([1, 2**30]))
+    array([      1099511627775, 9223372036854775807])
+    """
+    high = high + low // PART
+    low = low % PART
+    reach = 2**63 // PART
+    most = np.int64(2**63 - 1)
+    inside = (high >= -reach) & (high < reach)
+    total = np.where(inside, high, 0) * PART + low
+    return np.where(inside, np.maximum(total, -most), np.where(high < 0, -most, most))

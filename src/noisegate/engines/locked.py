@@ -30,8 +30,14 @@ def locked(
         attached: files by the name to attach them under.
     """
     connection = duckdb.connect(":memory:", config={**_CLOSED, **settings})
+    quiet(connection)
     for name, path in (attached or {}).items():
         connection.execute(f"ATTACH {quoted(str(path))} AS {identifier(name)} (READ_ONLY)")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def quiet(connection: duckdb.DuckDBPyConnection) -> None:
+    """Print no progress bars, as the engine does by itself in notebooks and shells; cursors print none."""
+    connection.execute("SET enable_progress_bar = false")

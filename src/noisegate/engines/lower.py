@@ -11,10 +11,13 @@ unit is a function of the salt and of that unit's rows. PROOFS.md, "Lowering".
 """
 # ruff: noqa: S608  (writing SQL is what this file is for; names and constants go through quote.py)
 
+from collections.abc import Callable
 from typing import assert_never
 
 from noisegate.engines.chosen import different, ranked
-from noisegate.engines.grids import integer, saturated
+from noisegate.engines.dealt import within_bounds
+from noisegate.engines.grids import PART, integer, saturated
+from noisegate.engines.masks import counted_by_mask, fits
 from noisegate.engines.render import render
 from noisegate.engines.unitrows import Rows, Statement, added_by_row, among, counted, where
 from noisegate.privacy.question import Aggregation, CountRows, CountUnits, CountValues, Moment, Rank, Sum
@@ -22,30 +25,48 @@ from noisegate.privacy.question import Aggregation, CountRows, CountUnits, Count
 Totalled = CountRows | CountUnits | Sum | Moment
 
 
-def lower(aggregation: Aggregation) -> tuple[Statement, ...]:
+def lower(aggregation: Aggregation, *, ranged: bool = False) -> tuple[Statement, ...]:
     """Return statements that give every measure once.
 
     All statements of one aggregation keep the same groups of a unit, given the same salt.
 
+    Args:
+        aggregation: what is asked.
+        ranged: write those that can be run by ranges of units so.
+
     Raises:
         PlanError: the plan is nested too deep to write.
     """
-    source = render(aggregation.source)
+    rows = _rows(aggregation, ranged)
     totalled = [(i, m) for i, m in enumerate(aggregation.measures) if isinstance(m, Totalled)]
+    units = [(i, m) for i, m in totalled if isinstance(m, CountUnits)]
+    if len(units) == len(aggregation.measures) and fits(aggregation):
+        return (counted_by_mask(rows(), units),)
     statements: list[Statement] = []
     if totalled:
         totals = _unit_totals if aggregation.single else _totals
-        statements.append(totals(Rows(aggregation, source), totalled))
+        statements.append(totals(rows(), totalled))
     for i, measure in enumerate(aggregation.measures):
         if isinstance(measure, CountValues):
-            statements.append(different(Rows(aggregation, source), i, measure))
+            # Two ranges may name the same value: their counts do not add up.
+            statements.append(different(_rows(aggregation, ranged=False)(), i, measure))
         elif isinstance(measure, Rank):
-            statements.append(ranked(Rows(aggregation, source), i, measure))
+            statements.append(ranked(rows(), i, measure))
     return tuple(statements)
+
+
+def _rows(aggregation: Aggregation, ranged: bool) -> Callable[[], Rows]:
+    source = render(aggregation.source, ranged=ranged)
+    return lambda: Rows(aggregation, source, ranged)
 
 
 def _unit_totals(rows: Rows, totalled: list[tuple[int, Totalled]]) -> Statement:
     """Return totals where each row is all there is of its unit: it counts in full, and is clamped already."""
+    if not rows.keys and not rows.ranged and all(isinstance(m, CountRows | CountUnits) for _, m in totalled):
+        # Rows are fewer than 2^63. This is what the engine may know without reading one.
+        counts = [f"{counted(m.where, rows)} AS m{i}" for i, m in totalled]
+        read = rows.text() if rows.inputs.places else f"({rows.source.select}) AS i"
+        return rows.statement(f"SELECT {', '.join(counts)} FROM {read}", [i for i, _ in totalled])
     aggregates = ["count(*) AS n"]
     for i, measure in totalled:
         match measure:
@@ -61,33 +82,21 @@ def _unit_totals(rows: Rows, totalled: list[tuple[int, Totalled]]) -> Statement:
 
 def _totals(rows: Rows, totalled: list[tuple[int, Totalled]]) -> Statement:
     """Return totals of what each unit adds to each of its groups."""
-    bounding = rows.aggregation.bounding
     folds = _Folds(rows)
     added = [f"{_contribution(m, rows, folds)} AS m{i}" for i, m in totalled]
     columns = ["i.u AS u", *_keys_of_unit(rows), *(f"{a} AS a{at}" for a, at in folds.places.items())]
-    by = ", ".join(rows.within_unit("i"))
-    chosen = rows.aggregation.bound_groups or bounding.shared
+    chosen = rows.aggregation.bound_groups or folds.dealt
     if chosen:
         columns.append("count(*) AS n")
+    by = ", ".join(rows.within_unit("i"))
     groups = f"SELECT {', '.join(columns)} FROM {rows.text()} GROUP BY {by}"
-    kept: list[str] = []
+    given = ""
     if chosen:
-        # Rows outside the public domains go before anything is dealt out, so that they take nothing.
-        order = f"PARTITION BY f.u ORDER BY {rows.by_hash('f')}"
-        ranked = [f"f.a{at} AS a{at}" for at in folds.places.values()]
-        ranked += [
-            f"CAST(sum(least(f.a{at}, {bounding.rows})) OVER ({order}) AS BIGINT) AS t{at}"
-            for at in folds.dealt
-        ]
-        if rows.aggregation.bound_groups:
-            ranked.append(f"row_number() OVER ({order}) AS place")
-            kept = [f"p.place <= {bounding.groups}"]
-        inside = where(rows.within_domains("f"))
-        groups = f"SELECT {', '.join([*rows.key_columns('f'), *ranked])} FROM ({groups}) AS f{inside}"
-    bounded = f"SELECT {', '.join([*rows.key_columns('p'), *added])} FROM ({groups}) AS p{where(kept)}"
+        given, groups = within_bounds(rows, groups, list(folds.places.values()), folds.dealt)
+    bounded = f"SELECT {', '.join([*rows.key_columns('p'), *added])} FROM ({groups}) AS p"
     added_up = [f"sum(q.m{i}) AS m{i}" for i, _ in totalled]
     sums = ", ".join([*rows.key_columns("q"), "count(*) AS n", *added_up])
-    return _summed(rows, f"SELECT {sums} FROM ({bounded}) AS q{rows.grouped('q')}", totalled)
+    return _summed(rows, f"SELECT {sums} FROM ({bounded}) AS q{rows.grouped('q')}", totalled, given)
 
 
 class _Folds:
@@ -126,11 +135,20 @@ def _keys_of_unit(rows: Rows) -> list[str]:
     return rows.key_columns("i")
 
 
-def _summed(rows: Rows, sums: str, totalled: list[tuple[int, Totalled]]) -> Statement:
-    """Return the statement that saturates sums, which are NULL where nothing was added."""
-    columns = [*rows.key_columns("g"), *(f"coalesce({saturated(f'g.m{i}')}, 0) AS m{i}" for i, _ in totalled)]
+def _summed(rows: Rows, sums: str, totalled: list[tuple[int, Totalled]], given: str = "") -> Statement:
+    """Return the statement that saturates sums, or parts them; they are NULL where nothing was added."""
+    columns = rows.key_columns("g")
+    for i, _ in totalled:
+        if rows.ranged:
+            total = f"CAST(g.m{i} AS HUGEINT)"
+            columns += [
+                f"coalesce(CAST({total} % {PART} AS BIGINT), 0) AS m{i}",
+                f"coalesce(CAST({total} // {PART} AS BIGINT), 0) AS h{i}",
+            ]
+        else:
+            columns.append(f"coalesce({saturated(f'g.m{i}')}, 0) AS m{i}")
     select = f"SELECT {', '.join(columns)} FROM ({sums}) AS g{where(rows.within_domains('g'))}"
-    return rows.statement(select, [i for i, _ in totalled])
+    return rows.statement(select, [i for i, _ in totalled], given=given)
 
 
 def _contribution(measure: Totalled, rows: Rows, folds: _Folds) -> str:

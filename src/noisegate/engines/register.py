@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from noisegate.catalog.model import Dataset, Table
+from noisegate.engines.locked import quiet
 from noisegate.engines.quote import TYPES, identifier
 from noisegate.engines.snapshot import (
     FORMAT,
@@ -48,6 +49,7 @@ def register(
     *,
     key: bytes | None = None,
     genotypes: ReadGenotypes = vcf.read,
+    memory_limit: str = "2GB",
 ) -> Snapshot:
     """Verify a dataset's files and write them as `<directory>/<dataset>-<version>.duckdb`.
 
@@ -61,6 +63,7 @@ def register(
         progress: told the table that is done and the share of tables done.
         key: makes a digest of the source files (HMAC-SHA256), for the custodian.
         genotypes: reads a genotype file.
+        memory_limit: what sorting and verifying may hold in memory; the rest is spilled under `directory`.
 
     Raises:
         CatalogError: a file or a value is not as declared, or the version exists. Nothing is left behind.
@@ -78,7 +81,7 @@ def register(
     digest = "" if key is None else _digest(dataset, base, key)
     with _working_directory(directory) as work:
         made = work / "snapshot.duckdb"
-        with contextlib.closing(_builder(made, work)) as connection:
+        with contextlib.closing(_builder(made, work, memory_limit)) as connection:
             for done, table in enumerate(dataset.tables):
                 _load(connection, dataset, table, base, genotypes)
                 if progress is not None:
@@ -152,16 +155,21 @@ def _working_directory(directory: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _builder(path: Path, work: Path) -> duckdb.DuckDBPyConnection:
-    """Return a database that reads the named files and nothing by itself."""
+def _builder(path: Path, work: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """Return a database that reads the named files and nothing by itself, and spills into `work`."""
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "allow_community_extensions": "false",
         "python_enable_replacements": "false",
         "temp_directory": str(work / "spill"),
+        "memory_limit": memory_limit,
+        # Rows are put in the order of their unit, so that of the file need not be remembered.
+        "preserve_insertion_order": "false",
     }
-    return duckdb.connect(str(path), config=settings)
+    connection = duckdb.connect(str(path), config=settings)
+    quiet(connection)
+    return connection
 
 
 def _publish(made: Path, target: Path) -> None:

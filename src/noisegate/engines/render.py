@@ -16,7 +16,7 @@ from typing import assert_never
 
 from noisegate.engines.expressions import expression
 from noisegate.engines.folds import Take, aggregates, finished, sorted_by
-from noisegate.engines.quote import identifier
+from noisegate.engines.quote import TYPES, identifier
 from noisegate.privacy.expressions import Expression, PlanError
 from noisegate.privacy.relations import (
     Distinct,
@@ -77,13 +77,17 @@ def database(dataset: str) -> str:
     return f"ds_{dataset}"
 
 
-def render(relation: Relation) -> Rendered:
+def render(relation: Relation, *, ranged: bool = False) -> Rendered:
     """Return SQL for a relation. A part that occurs twice as one object is written, and computed, once.
+
+    Args:
+        relation: what to write.
+        ranged: read private tables for units from $low on and below $high only; NULL stands for no end.
 
     Raises:
         PlanError: relations or expressions nested too deep to write.
     """
-    renderer = _Renderer(relation)
+    renderer = _Renderer(relation, ranged)
     select = renderer.select(relation, 0)
     shared = [f"{name} AS ({text})" for name, text in renderer.shared.values()]
     return Rendered(f"WITH {', '.join(shared)} " if shared else "", select)
@@ -102,7 +106,8 @@ def unit_of(shape: Shape, alias: str) -> str:
 class _Renderer:
     """Writes a tree of relations, those met twice as common table expressions."""
 
-    def __init__(self, root: Relation) -> None:
+    def __init__(self, root: Relation, ranged: bool) -> None:
+        self.ranged = ranged
         met: set[int] = set()
         self.repeated: set[int] = set()
         pending = [root]
@@ -130,7 +135,7 @@ class _Renderer:
         """Return a SELECT of the relation's columns, in order, as c0, c1 and so on."""
         match relation:
             case Scan():
-                return _scan(relation)
+                return _scan(relation, self.ranged)
             case Filter():
                 names = names_of(relation.source.shape, "t")
                 condition = expression(relation.condition, names)
@@ -237,12 +242,21 @@ class _Renderer:
         return f"SELECT {_numbered([*(f'g.{k}' for k in kept), *ends])} FROM ({windows}) AS g"
 
 
-def _scan(relation: Scan) -> str:
-    """Return a stored table's columns; rows without a unit are dropped."""
+def _scan(relation: Scan, ranged: bool) -> str:
+    """Return a stored table's columns; rows without a unit, or with one out of range, are dropped."""
     names = {c.name: f"s.{identifier(c.source)}" for c in relation.columns}
     table = ".".join(identifier(part) for part in (database(relation.dataset), "main", relation.table))
     select = f"SELECT {_numbered(list(names.values()))} FROM {table} AS s"
-    return select if relation.unit is None else f"{select} WHERE {names[relation.unit]} IS NOT NULL"
+    if relation.unit is None:
+        return select
+    unit = names[relation.unit]
+    tests = [f"{unit} IS NOT NULL"]
+    if ranged:
+        # Each end is a constant when the statement is planned, so one side of each OR falls away.
+        kind = TYPES[next(c.type for c in relation.columns if c.name == relation.unit)]
+        low, high = (f"CAST(${name} AS {kind})" for name in ("low", "high"))
+        tests += [f"({low} IS NULL OR {unit} >= {low})", f"({high} IS NULL OR {unit} < {high})"]
+    return f"{select} WHERE {' AND '.join(tests)}"
 
 
 def _windows(window: RankWindow | FoldWindow, unit: str, columns: list[str], take: Take) -> tuple[str, ...]:

@@ -23,12 +23,17 @@ class Statement:
     Its columns are k0, k1 and so on for the keys (see `coded`), `candidate` where `by_candidate`, and for
     the measure at place i a BIGINT m<i>. Groups and candidates without rows are missing. `salted` where it
     takes the parameter `salt`, 64 bits.
+
+    Where `ranged` it takes `low` and `high` too, and answers for the units from low on and below high, NULL
+    for no end. Over ranges that part all units, its columns add up; a total that might not fit in 64 bits
+    is then m<i> + 2^40 * h<i>, |m<i>| < 2^40.
     """
 
     sql: str
     measures: tuple[int, ...]
     salted: bool
     by_candidate: bool = False
+    ranged: bool = False
 
 
 def coded(aggregation: Aggregation, key: Key) -> bool:
@@ -44,9 +49,10 @@ def coded(aggregation: Aggregation, key: Key) -> bool:
 class Rows:
     """The rows of the aggregation's source under the alias i: unit u, keys k0, k1 and inputs x0, x1."""
 
-    def __init__(self, aggregation: Aggregation, source: Rendered) -> None:
+    def __init__(self, aggregation: Aggregation, source: Rendered, ranged: bool = False) -> None:
         self.aggregation = aggregation
         self.source = source
+        self.ranged = ranged
         self.names = names_of(aggregation.source.shape, "t")
         self.inputs = Inputs(self.names)
         self.take = self.inputs.take
@@ -79,10 +85,15 @@ class Rows:
             parts.append(f"{name} IN ({', '.join(values)})")
         return f"({' OR '.join(parts)})"
 
-    def statement(self, select: str, measures: Sequence[int], by_candidate: bool = False) -> Statement:
-        """Return the statement of a SELECT."""
-        sql = self.source.given + select
-        return Statement(sql, tuple(measures), "$salt" in sql, by_candidate)
+    def statement(
+        self, select: str, measures: Sequence[int], by_candidate: bool = False, given: str = ""
+    ) -> Statement:
+        """Return the statement of a SELECT; `given` are common table expressions that it reads."""
+        before = self.source.given
+        if given:
+            before = f"{before.removesuffix(' ')}, {given} " if before else f"WITH {given} "
+        sql = before + select
+        return Statement(sql, tuple(measures), "$salt" in sql, by_candidate, self.ranged)
 
     def grouped(self, alias: str, *more: str) -> str:
         """Return GROUP BY the keys and more, "" for nothing."""
@@ -99,9 +110,12 @@ class Rows:
         return [f"{alias}.{k} AS {k}" for k in self.keys]
 
     def by_hash(self, alias: str, *more: str) -> str:
-        """Return a total order of a unit's groups (and more) by keyed hash; equal hashes go by value."""
+        """Return a total order of a unit's groups (and more) by keyed hash; equal hashes go by value.
+
+        The hash loses its last bit, as it does in dealt.py, where it must fit a BIGINT.
+        """
         told = [*(f"{alias}.{k}" for k in self.keys), *more]
-        hashed = f"hash(hash({', '.join([f'{alias}.u', *told, SALT])}))"
+        hashed = f"(hash(hash({', '.join([f'{alias}.u', *told, SALT])})) >> 1)"
         return ", ".join([hashed, *(f"{t} NULLS LAST" for t in told)])
 
     def within_domains(self, alias: str) -> list[str]:

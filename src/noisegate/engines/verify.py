@@ -8,6 +8,7 @@ import duckdb
 from noisegate.catalog.model import Column, Table
 from noisegate.engines.conversions import MAX_TEXT, Conversion, conversion
 from noisegate.engines.quote import identifier, literal
+from noisegate.engines.ranges import Ends, parted, sampled
 from noisegate.engines.snapshot import stored_columns
 from noisegate.engines.sources import Source
 from noisegate.errors import CatalogError
@@ -15,6 +16,7 @@ from noisegate.privacy.expressions import Type
 
 # Aggregates in one pass over a file: genotype tables have thousands of columns.
 _AT_ONCE = 400
+_ROWS_AT_ONCE = 2**22  # of the people who are compared with each other
 _WAYS_OUT = {
     "lost": "mend the values, or declare the type they have",
     "missing": "fill or drop those rows, or declare nullable = true (NaN and infinities count as NULL)",
@@ -89,33 +91,59 @@ def after_loading(connection: duckdb.DuckDBPyConnection, place: str, table: Tabl
     if table.unit is None:
         return
     unit = f"t.{identifier(table.unit)}"
+    ends = sampled(connection, name, table.unit, _ROWS_AT_ONCE)
     if table.rows_per_unit == 1:
-        answer = connection.execute(f"SELECT count(*) <> count(DISTINCT {unit}) FROM {name} AS t").fetchall()
-        if answer[0][0]:
+        each = f"SELECT count(*) AS n FROM {name} AS t"
+        if any(_by_range(connection, "bool_or(g.n > 1)", each, unit, ends)):
             raise CatalogError(
                 f"{place}: some person has more than one row, but rows_per_unit is 1",
                 "declare the most rows of a person that answers should count, or drop duplicates",
             )
         return
     most = table.most_rows_per_unit
-    if connection.execute(
-        f"SELECT 1 FROM {name} AS t GROUP BY {unit} HAVING count(*) > {most} LIMIT 1"
-    ).fetchall():
+    fixed = [c for c in stored_columns(table) if c.per_unit and c.name != table.unit]
+    differ = []
+    for column in fixed:
+        value = f"t.{identifier(column.name)}"
+        differ.append(f"min({value}) IS DISTINCT FROM max({value}) OR count({value}) NOT IN (0, count(*))")
+    columns = ", ".join([f"count(*) > {most} AS b", *(f"({d}) AS d{i}" for i, d in enumerate(differ))])
+    asked = ", ".join(["bool_or(g.b)", *(f"bool_or(g.d{i})" for i in range(len(differ)))])
+    each = f"SELECT {columns} FROM {name} AS t"
+    many, *faulty = _by_range(connection, asked, each, unit, ends)
+    if many:
         raise CatalogError(
             f"{place}: some person has more than {most} rows, the most that is declared",
             "declare most_rows_per_unit, or drop duplicates",
         )
-    fixed = [c for c in stored_columns(table) if c.per_unit and c.name != table.unit]
-    for column in fixed:
-        value = f"t.{identifier(column.name)}"
-        differs = f"min({value}) IS DISTINCT FROM max({value}) OR count({value}) NOT IN (0, count(*))"
-        query = f"SELECT 1 FROM {name} AS t GROUP BY {unit} HAVING {differs} LIMIT 1"
-        if connection.execute(query).fetchall():
+    for column, wrong in zip(fixed, faulty, strict=True):
+        if wrong:
             raise CatalogError(
                 f"{place}.{column.name}: some person has more than one value, or rows with and without,"
                 " but per_unit is true",
                 "drop per_unit, or mend the file",
             )
+
+
+def _by_range(
+    connection: duckdb.DuckDBPyConnection, asked: str, each: str, unit: str, ends: Ends
+) -> list[bool]:
+    """Return whether what is asked is true for some people, of whom not all fit in memory.
+
+    Args:
+        connection: the building database.
+        asked: aggregates of booleans over people, g.
+        each: a SELECT of the table, to be grouped by person.
+        unit: the column.
+        ends: units that part all people.
+    """
+    parts = []
+    for low, high in parted(ends):
+        tests = [t for t, end in ((f"{unit} >= ?", low), (f"{unit} < ?", high)) if end is not None]
+        condition = f" WHERE {' AND '.join(tests)}" if tests else ""
+        given = [end for end in (low, high) if end is not None]
+        query = f"SELECT {asked} FROM ({each}{condition} GROUP BY {unit}) AS g"
+        parts.append(connection.execute(query, given).fetchall()[0])
+    return [any(column) for column in zip(*parts, strict=True)]
 
 
 def may_be_missing(table: Table, column: Column) -> bool:

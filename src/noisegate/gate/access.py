@@ -21,6 +21,7 @@ class Right(enum.Enum):
     SEE_RECEIPTS = "see receipts"
     MANAGE_TOKENS = "manage tokens"
     SUGGEST = "spend budget on suggestions"
+    OPEN_PLANS = "open closed plans"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -33,6 +34,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.SEE_RECEIPTS,
             Right.MANAGE_TOKENS,
             Right.SUGGEST,
+            Right.OPEN_PLANS,
         }
     ),
     Role.ANALYST: frozenset({Right.ASK, Right.SEE_DATASETS, Right.SEE_OWN_BUDGET}),

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from noisegate.errors import Blocked, EngineFailed, EngineTimeout, InternalError
+from noisegate.errors import Blocked, EngineFailed, EngineTimeout, InternalError, NoisegateError
 from noisegate.gate.access import Asker, Right, require, require_dataset
 from noisegate.ledger.accounts import Account
 from noisegate.ledger.records import Charge, IdempotencyKey, Receipt
@@ -43,12 +43,16 @@ class Offer:
 
 @dataclass(slots=True)
 class Passage:
-    """One request past the charge. `stored` holds the answer where the same question was answered before."""
+    """One request past the charge. `stored` holds the answer where the same question was answered before.
+
+    `waited` says that a twin's work was waited for, so that the time of this request is not public.
+    """
 
     stored: str | None
     receipt: Receipt
     _ledger: Ledger
     _charge: int | None
+    waited: bool = field(default=False)
     closed: bool = field(default=False)
 
     @property
@@ -103,12 +107,12 @@ class Gate:
         for dataset in offer.datasets:
             require_dataset(asker, dataset)
         key = self._idempotency(asker, offer, idempotency_key)
-        with self._alone(offer.fingerprint):
+        with self._alone(offer.fingerprint) as waited:
             stored = self._ledger.find_answer(offer.fingerprint)
             if stored is not None:
                 if key is not None:
                     self._ledger.find_idempotent(key)  # raises where the key paid for another question
-                yield Passage(stored.answer, stored.receipt, self._ledger, None)
+                yield Passage(stored.answer, stored.receipt, self._ledger, None, waited)
                 return
             self._refuse_after_failures(offer)
             self._open_accounts(asker, offer)
@@ -124,11 +128,12 @@ class Gate:
             )
             if charged.earlier:  # answered before, yet no answer is stored: never compute a second one
                 raise InternalError("this request was charged before and its answer cannot be found")
-            passage = Passage(None, charged.receipts[0], self._ledger, charged.id)
+            passage = Passage(None, charged.receipts[0], self._ledger, charged.id, waited)
             try:
                 yield passage
             except (EngineFailed, EngineTimeout) as failure:
-                self._ledger.fail(charged.id, failure.code)
+                if not passage.closed:
+                    self._ledger.fail(charged.id, failure.code)
                 # How it failed is for the custodian: the asker is told one thing, whatever it was.
                 raise EngineFailed from None
             except BaseException:
@@ -170,13 +175,22 @@ class Gate:
                 self._ledger.open_account(Account.at(wanted, self._limits[dataset]))
 
     @contextmanager
-    def _alone(self, fingerprint: str) -> Iterator[None]:
+    def _alone(self, fingerprint: str) -> Iterator[bool]:
+        """Hold a question's lock. Gives whether another had it: then errors say that they waited."""
         with self._guard:
             lock, waiting = self._locks.get(fingerprint, (threading.Lock(), 0))
             self._locks[fingerprint] = (lock, waiting + 1)
         try:
-            with lock:
-                yield
+            waited = not lock.acquire(blocking=False)
+            if waited:
+                lock.acquire()
+            try:
+                yield waited
+            except NoisegateError as error:
+                error.waited = waited
+                raise
+            finally:
+                lock.release()
         finally:
             with self._guard:
                 lock, waiting = self._locks[fingerprint]

@@ -235,6 +235,11 @@ class Ledger:
         at = self._clock()
         self._writer.run(lambda transaction: answers.unsuspend(transaction, fingerprint, at))
 
+    def receipts_of(self, charge: int, kind: ReceiptKind) -> tuple[Receipt, ...]:
+        """Return the receipts of one kind on a charge, one a dataset."""
+        with self._reading() as transaction:
+            return chain.of_charge(transaction, charge, kind)
+
     def receipts(self, dataset: str, after_seq: int = 0, limit: int = 100) -> tuple[Receipt, ...]:
         """Return at most `limit` receipts of a dataset's chain, from the one after `after_seq` on."""
         with self._reading() as transaction:

@@ -6,13 +6,14 @@ Whole numbers of nano-units throughout; capacities are rounded down, what is sho
 Fixed-order filter: Feldman and Zrnic (2021). Why any order will do: PROOFS.md, "Filter".
 """
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 
 from noisegate.privacy.curves import SLACK, decimal_of, exactly
-from noisegate.privacy.loss import DELTA_UNIT, INFINITE, NANO, ORDERS, Loss, nano_up
+from noisegate.privacy.loss import DELTA_UNIT, INFINITE, NANO, ORDERS, Loss
 
 FINITE = tuple(Fraction(order) for order in ORDERS[:-1])
 HALF = Fraction(1, 2)
@@ -119,9 +120,7 @@ def spent_epsilon(limits: Limits, spent: Loss) -> Fraction:
     keys, which has its own limit). UNBOUNDED where no order bounds the loss. Read at times chosen
     from answers it is an estimate: only the filter's limit is guaranteed.
     """
-    rest = limits.delta - limits.delta_keys
-    shares = [w * rest for w in weights(limits)]
-    return _least_epsilon(spent, shares)
+    return _least_epsilon(spent, _added_in_account(limits))
 
 
 def stand_alone_epsilon(loss: Loss, delta: Fraction) -> Fraction:
@@ -132,7 +131,7 @@ def stand_alone_epsilon(loss: Loss, delta: Fraction) -> Fraction:
     rest = delta - Fraction(loss.delta, DELTA_UNIT)
     if rest < 0:
         return UNBOUNDED
-    return _least_epsilon(loss, [rest] * len(FINITE))
+    return _least_epsilon(loss, _added_alone(rest))
 
 
 def more_like_this(capacity: Capacity, spent: Loss, loss: Loss) -> int:
@@ -164,18 +163,34 @@ def _times(left: int, each: int) -> int:
     return INFINITE if each == 0 else left // each
 
 
-def _least_epsilon(loss: Loss, shares: list[Fraction]) -> Fraction:
-    """Return the least ε over the orders, each converting at its own share of δ."""
-    found = [UNBOUNDED]
-    if loss.renyi[-1] < INFINITE:
-        found.append(Fraction(loss.renyi[-1], NANO))
-    for a, share, spent in zip(FINITE, shares, loss.renyi, strict=False):
+def _least_epsilon(loss: Loss, added: tuple[int | None, ...]) -> Fraction:
+    """Return the least ε over the orders, given what converting adds at each finite one."""
+    least = loss.renyi[-1]
+    for spent, more in zip(loss.renyi, added, strict=False):
         if spent == 0:  # outputs that do not differ at all
             return Fraction(0)
-        if spent < INFINITE and share > 0:
-            exact = Fraction(spent, NANO) + _conversion(a, share) + SLACK
-            found.append(Fraction(nano_up(max(exact, Fraction(0))), NANO))
-    return min(found)
+        if more is not None and spent < INFINITE:
+            least = min(least, max(spent + more, 0))
+    return Fraction(least, NANO)
+
+
+@lru_cache(maxsize=4096)
+def _added_in_account(limits: Limits) -> tuple[int | None, ...]:
+    rest = limits.delta - limits.delta_keys
+    return tuple(_added(a, w * rest) for a, w in zip(FINITE, weights(limits), strict=True))
+
+
+@lru_cache(maxsize=4096)
+def _added_alone(delta: Fraction) -> tuple[int | None, ...]:
+    return tuple(_added(a, delta) for a in FINITE)
+
+
+def _added(order: Fraction, delta: Fraction) -> int | None:
+    """Return the nano-units that converting adds at an order, rounded up; None where δ has no share for it.
+
+    A loss is a whole number of nano-units, so its sum with this is rounded up as a whole.
+    """
+    return math.ceil((_conversion(order, delta) + SLACK) * NANO) if delta > 0 else None
 
 
 def _room(order: Fraction, epsilon: Fraction, delta: Fraction) -> Fraction:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate.errors import BadInput
-from noisegate.privacy.exact import Exact
+from noisegate.privacy.exact import Counted, Exact
 from noisegate.privacy.expressions import ColumnRef, PlanError, Type
 from noisegate.privacy.filter import stand_alone_epsilon
 from noisegate.privacy.loss import Loss
@@ -159,8 +159,9 @@ def quantile(data: object, q: Number, *, low: Number, high: Number, epsilon: Num
     except PlanError as wrong:
         raise BadInput(str(wrong), "use a q like 0.5 or 0.975") from None
     places = _steps(_values(data), grid) - grid.low
-    counts = np.bincount(places, minlength=rank.candidates).astype(np.int64)
-    asked = _ask((rank,), (counts.reshape(1, -1),), epsilon, 0)
+    held, counts = np.unique(places, return_counts=True)
+    cells = Counted(np.zeros_like(held), held, counts.astype(np.int64))
+    asked = _ask((rank,), (cells,), epsilon, 0)
     value, lowest, highest = (float(c) for c in asked.noisy.cells[0][0])
     step = float(grid.step)
     # Values were rounded to whole steps, so the ends of the interval lie half a step further out.
@@ -216,7 +217,7 @@ class _Asked:
 
 def _ask(
     measures: tuple[Measure, ...],
-    cells: tuple[Sequence[int] | Steps, ...],
+    cells: tuple[Sequence[int] | Counted, ...],
     epsilon: Number,
     delta: Number,
 ) -> _Asked:
@@ -227,7 +228,8 @@ def _ask(
         raise BadInput("delta must be at least 0 and below 1", "give 0, or far less than 1 / people")
     aggregation = Aggregation(SOURCE, (), measures, Bounding(1, 1))
     mechanism = _best(aggregation, spend, chance)
-    exact = Exact(((),), tuple(np.array(c, dtype=np.int64) for c in cells))
+    sealed = tuple(c if isinstance(c, Counted) else np.array(c, dtype=np.int64) for c in cells)
+    exact = Exact(((),), sealed)
     return _Asked(spend, chance, aggregation, mechanism, release(exact, aggregation, mechanism))
 
 

@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate.errors import EngineFailed
-from noisegate.privacy.exact import Exact, _open
-from noisegate.privacy.expressions import Scalar
+from noisegate.privacy.exact import Counted, Exact, _open
+from noisegate.privacy.expressions import Scalar, Type
 from noisegate.privacy.mechanism import Mechanism, check
 from noisegate.privacy.noise import add
 from noisegate.privacy.question import Aggregation, Rank
 from noisegate.privacy.selection import PermuteAndFlip, select
 
 Cells = NDArray[np.int64]
+Places = NDArray[np.intp]
+Opened = tuple[Cells | Counted, ...]
 Keys = tuple[tuple[Scalar, ...], ...]
 SAFE = 2**53  # integers beyond it are written as text: many JSON readers have doubles only
 
@@ -86,65 +88,72 @@ def release(exact: Exact, aggregation: Aggregation, mechanism: Mechanism) -> Noi
     """
     check(aggregation, mechanism)
     keys, cells = _open(exact)
-    _check_shapes(aggregation, cells)
+    _check_shapes(aggregation, keys, cells)
     if not aggregation.private_keys:
-        keys, cells = _in_public_order(aggregation, keys, cells)
-        return Noisy(keys, tuple(_noisy(aggregation, mechanism, cells, m) for m in range(len(cells))))
+        keys, order = _in_public_order(aggregation, keys)
+        noisy = (_noisy(aggregation, mechanism, cells, m, order) for m in range(len(cells)))
+        return Noisy(keys, tuple(noisy))
     return _release_private_keys(aggregation, mechanism, keys, cells)
 
 
-def _release_private_keys(
-    aggregation: Aggregation, mechanism: Mechanism, keys: Keys, cells: tuple[Cells, ...]
-) -> Noisy:
-    if mechanism.threshold is None or any(len(key) != len(aggregation.keys) for key in keys):
-        raise EngineFailed
-    ordered = [tuple(map(_sortable, key)) for key in keys]
-    if len(set(ordered)) != len(ordered):
+def _release_private_keys(aggregation: Aggregation, mechanism: Mechanism, keys: Keys, cells: Opened) -> Noisy:
+    units = cells[0]
+    if mechanism.threshold is None or isinstance(units, Counted):
         raise EngineFailed
     # A group nobody stands in must not show: its being there would be a fact of the rows.
-    held = np.flatnonzero(cells[0] >= 1)
-    held = np.array(sorted(held.tolist(), key=ordered.__getitem__), dtype=np.intp)
-    counted = _noisy(aggregation, mechanism, (cells[0][held],), 0)
-    shown = counted >= mechanism.threshold
+    held = np.flatnonzero(units >= 1)
+    counted = _noisy(aggregation, mechanism, cells, 0, held)
+    shown = np.flatnonzero(counted >= mechanism.threshold)
+    # Noise does not know which group it falls on, so only the groups that show need be put in order.
+    sortable = [tuple(map(_sortable, keys[i])) for i in held[shown].tolist()]
+    shown = shown[np.array(sorted(range(len(shown)), key=sortable.__getitem__), dtype=np.intp)]
     left = held[shown]
-    kept = tuple(c[left] for c in cells)
-    others = (_noisy(aggregation, mechanism, kept, m) for m in range(1, len(kept)))
+    others = (_noisy(aggregation, mechanism, cells, m, left) for m in range(1, len(cells)))
     return Noisy(tuple(keys[i] for i in left.tolist()), (counted[shown], *others))
 
 
-def _noisy(aggregation: Aggregation, mechanism: Mechanism, cells: tuple[Cells, ...], m: int) -> Cells:
-    noise, measure = mechanism.noises[m], aggregation.measures[m]
+def _noisy(aggregation: Aggregation, mechanism: Mechanism, cells: Opened, m: int, places: Places) -> Cells:
+    """Return the noisy cells of measure m, for the groups at these places and in their order."""
+    noise, measure, cell = mechanism.noises[m], aggregation.measures[m], cells[m]
     if isinstance(noise, PermuteAndFlip):
-        if not isinstance(measure, Rank):
+        if not isinstance(measure, Rank) or not isinstance(cell, Counted):
             raise EngineFailed
-        return select(measure, noise, cells[m])
-    return add(noise, cells[m])
+        return select(measure, noise, cell, places)
+    if isinstance(cell, Counted):
+        raise EngineFailed
+    return add(noise, cell[places])
 
 
-def _check_shapes(aggregation: Aggregation, cells: tuple[Cells, ...]) -> None:
+def _check_shapes(aggregation: Aggregation, keys: Keys, cells: Opened) -> None:
     if len(cells) != len(aggregation.measures):
         raise EngineFailed
     for measure, cell in zip(aggregation.measures, cells, strict=True):
-        if isinstance(measure, Rank):
-            if cell.ndim != 2 or cell.shape[1] != measure.candidates:
-                raise EngineFailed
-        elif cell.ndim != 1:
+        if isinstance(measure, Rank) != isinstance(cell, Counted):
             raise EngineFailed
+        if (
+            isinstance(measure, Rank)
+            and isinstance(cell, Counted)
+            and not cell.within(len(keys), measure.candidates)
+        ):
+            raise EngineFailed
+    if any(len(key) != len(aggregation.keys) for key in keys):
+        raise EngineFailed
+    # One NaN is not equal to another, so keys that may hold it are compared as they sort.
+    may_be_nan = any(key.expression.type is Type.FLOAT for key in aggregation.keys)
+    if len({tuple(map(_sortable, key)) for key in keys} if may_be_nan else set(keys)) != len(keys):
+        raise EngineFailed
 
 
-def _in_public_order(
-    aggregation: Aggregation, keys: Keys, cells: tuple[Cells, ...]
-) -> tuple[Keys, tuple[Cells, ...]]:
-    """Return every combination of the public domains, in the order they list them."""
+def _in_public_order(aggregation: Aggregation, keys: Keys) -> tuple[Keys, Places]:
+    """Return every combination of the public domains, in the order they list them, and where each is."""
     domains = [key.domain for key in aggregation.keys if key.domain is not None]
     wanted = tuple(itertools.product(*domains))
     if keys == wanted:
-        return wanted, cells
+        return wanted, np.arange(len(wanted))
     place = {key: i for i, key in enumerate(keys)}
-    if len(place) != len(keys) or len(keys) != len(wanted) or any(key not in place for key in wanted):
+    if len(keys) != len(wanted) or any(key not in place for key in wanted):
         raise EngineFailed
-    order = np.array([place[key] for key in wanted], dtype=np.intp)
-    return wanted, tuple(c[order] for c in cells)
+    return wanted, np.array([place[key] for key in wanted], dtype=np.intp)
 
 
 def _sortable(value: Scalar) -> tuple[int, Scalar]:

@@ -1,11 +1,12 @@
-"""The only doors to randomness in the trusted core: OpenDP's exact samplers, and exact rational coins.
+"""The only doors to randomness in the trusted core: OpenDP's exact samplers, and exact coins.
 
-TRUSTED. OpenDP draws discrete Laplace, discrete Gaussian and permute-and-flip from the operating system
-with rational arithmetic; what it lacks is built from the coins below, which draw through `secrets`.
-There is no seed. PROOFS.md, "Noise".
+TRUSTED. OpenDP draws discrete Laplace and discrete Gaussian from the operating system with rational
+arithmetic; permute-and-flip, and what else it lacks, is built from the coins below, which draw through
+`secrets`. There is no seed. PROOFS.md, "Noise", and for permute-and-flip "Selection".
 """
 
 import secrets
+from decimal import localcontext
 from fractions import Fraction
 from functools import lru_cache
 from math import nextafter
@@ -14,15 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from opendp.domains import atom_domain, vector_domain
-from opendp.measurements import make_gaussian, make_laplace, make_noisy_max
-from opendp.measures import max_divergence
-from opendp.metrics import l1_distance, l2_distance, linf_distance
+from opendp.measurements import make_gaussian, make_laplace
+from opendp.metrics import l1_distance, l2_distance
 from opendp.mod import enable_features
 
 from noisegate.errors import InternalError
+from noisegate.privacy.curves import decimal_of, exactly
 
 Cells = NDArray[np.int64]
 ONE = Fraction(1)
+WORD = 32  # bits a coin is decided by, but for one in a million
+MARGIN = 2.0**-20  # how far a floating-point exponential is trusted, relatively: far less than it deserves
 
 
 def float_up(value: Fraction) -> Fraction:
@@ -41,12 +44,49 @@ def add_gaussian(values: Cells, sigma: Fraction) -> Cells:
     return _add(_gaussian(float(sigma)), values)
 
 
-def permute_and_flip(scores: Cells, scale: Fraction) -> int:
-    """Return a position, chosen by permute-and-flip: heads for candidate i has exp((score - best) / scale).
+def permute_and_flip(scores: Cells, scale: Fraction) -> Cells:
+    """Return a position for each group, chosen by permute-and-flip.
 
-    McKenna and Sheldon (2020). Scores lie within ±2^62, so that differences fit.
+    Heads for candidate i has probability exp((score - best) / scale), and one of the heads is taken at
+    random: what flipping in random order until the first heads gives. McKenna and Sheldon (2020).
+
+    Args:
+        scores: shape (groups, candidates), each within ±2^61, so that differences fit.
+        scale: above 0.
     """
-    return int(_drawn(_noisy_max(float(scale)), scores))
+    heads = exponential_coins(scores.max(axis=1, keepdims=True) - scores, scale)
+    found = np.count_nonzero(heads, axis=1)  # the best is among them
+    taken = np.fromiter((secrets.randbelow(n) for n in found.tolist()), np.int64, len(found))
+    chosen: Cells = np.nonzero(heads)[1][np.cumsum(found) - found + taken]
+    return chosen
+
+
+def exponential_coins(gaps: Cells, scale: Fraction) -> NDArray[np.bool_]:
+    """Return for each gap >= 0, shape (groups, candidates), true with probability exactly exp(-gap / scale).
+
+    A coin is heads where a uniform U of [0, 1) lies below the exponential. WORD bits of U decide that unless
+    they lie within MARGIN of it as floating point gives it; then more bits and more digits do.
+    """
+    drawn = np.frombuffer(secrets.token_bytes(gaps.size * WORD // 8), np.uint32).reshape(gaps.shape)
+    with np.errstate(over="ignore", under="ignore"):
+        odds = np.exp(gaps / -float(scale)) * 2.0**WORD
+    heads: NDArray[np.bool_] = drawn + 1.0 <= odds * (1 - MARGIN)
+    unsure = (drawn <= odds * (1 + MARGIN)) & ~heads
+    for place in zip(*np.nonzero(unsure), strict=True):
+        heads[place] = _lies_below(int(drawn[place]), WORD, Fraction(int(gaps[place])) / scale)
+    return heads
+
+
+def _lies_below(digits: int, count: int, rate: Fraction) -> bool:
+    """Whether U < exp(-rate), for a U whose first `count` binary digits are given; others are drawn."""
+    if rate == 0:
+        return True
+    while True:
+        digits, count = digits << 64 | secrets.randbits(64), count + 64
+        with localcontext(exactly(count)):  # errs by far less than a unit in the last binary digit
+            nearest = int((-decimal_of(rate)).exp() * 2**count)
+        if abs(digits - nearest) > 1:
+            return digits < nearest
 
 
 def bernoulli(p: Fraction) -> bool:
@@ -113,13 +153,6 @@ def _laplace(scale: float) -> Any:
 def _gaussian(sigma: float) -> Any:
     _enable()
     return make_gaussian(vector_domain(atom_domain(T="i64")), l2_distance(T="i64"), scale=sigma)
-
-
-@lru_cache(maxsize=1024)
-def _noisy_max(scale: float) -> Any:
-    _enable()
-    domain = vector_domain(atom_domain(T="i64"))
-    return make_noisy_max(domain, linf_distance(T="i64"), max_divergence(), scale=scale)
 
 
 def _enable() -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from noisegate.errors import Refused
 from noisegate.privacy.curves import decimal_of, exactly
+from noisegate.privacy.exact import Counted
 from noisegate.privacy.question import Rank
 from noisegate.privacy.samplers import float_up, permute_and_flip
 
@@ -26,6 +27,7 @@ Cells = NDArray[np.int64]
 MISS = Fraction(1, 20)  # how often the interval may miss the true bounded quantile
 MOST_ROWS = 2**35  # a candidate holding more rows counts as this many: scores then fit in 64 bits
 MOST_SHIFT = 2**60
+AT_ONCE = 2**16  # cells that are held densely at a time, whatever the number of groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ def shift_of(candidates: int, scale: Fraction, miss: Fraction) -> int:
     return shift
 
 
-def select(rank: Rank, how: PermuteAndFlip, cells: Cells) -> Cells:
-    """Select a quantile and its interval for every group.
+def select(rank: Rank, how: PermuteAndFlip, cells: Counted, groups: Cells) -> Cells:
+    """Select a quantile and its interval for every one of some groups.
 
     Claim: for each group, the three selections (or the one of an extreme) are pure DP, each of
     2 * sensitivity / scale; and the interval holds the true bounded quantile of any group that
@@ -86,50 +88,55 @@ def select(rank: Rank, how: PermuteAndFlip, cells: Cells) -> Cells:
     Args:
         rank: says what the candidates are.
         how: scales and shift.
-        cells: int64, shape (groups, candidates): how many rows are at each.
+        cells: how many rows are at each candidate of each group.
+        groups: the places, in `cells`, of those to select for.
 
     Returns:
         int64, shape (groups, 3): value, low and high, in grid steps. The interval reaches to the end of
         the grid that a minimum or maximum cannot be told from, and through the last candidate's stride.
     """
-    chosen = np.empty((len(cells), 3), dtype=np.int64)
-    for group, counts in enumerate(cells):
-        chosen[group] = _select(rank, how, counts)
+    chosen = np.empty((len(groups), 3), dtype=np.int64)
+    step = max(1, AT_ONCE // rank.candidates)
+    for first in range(0, len(groups), step):
+        part = groups[first : first + step]
+        ends = _select(rank, how, cells.dense(part, rank.candidates))
+        chosen[first : first + step] = np.stack(ends, axis=1)
     return chosen
 
 
-def _select(rank: Rank, how: PermuteAndFlip, counts: Cells) -> tuple[int, int, int]:
+def _select(rank: Rank, how: PermuteAndFlip, counts: Cells) -> tuple[Cells, Cells, Cells]:
     starts, ends = stretches(counts, rank.quantile)
     grid = rank.grid
 
-    def value(i: int) -> int:
+    def value(i: Cells) -> Cells:
         return grid.low + i * rank.stride
 
-    def last(i: int) -> int:
-        return min(value(i) + rank.stride - 1, grid.high)
+    def last(i: Cells) -> Cells:
+        return np.minimum(value(i) + rank.stride - 1, grid.high)
 
     if how.ends is None:
         if rank.quantile == 0:
             i = permute_and_flip(scores(starts, ends, how.shift, open_ends=True), how.scale)
-            return value(i), grid.low, last(i)
+            return value(i), np.full_like(i, grid.low), last(i)
         i = permute_and_flip(scores(starts, ends, -how.shift, open_ends=True), how.scale)
-        return value(i), value(i), grid.high
+        return value(i), value(i), np.full_like(i, grid.high)
     middle = permute_and_flip(scores(starts, ends, 0, open_ends=False), how.scale)
     one = permute_and_flip(scores(starts, ends, -how.shift, open_ends=True), how.ends)
     two = permute_and_flip(scores(starts, ends, how.shift, open_ends=True), how.ends)
-    low, high = min(one, two), max(one, two)
-    return value(min(max(middle, low), high)), value(low), last(high)
+    low, high = np.minimum(one, two), np.maximum(one, two)
+    return value(np.clip(middle, low, high)), value(low), last(high)
 
 
 def stretches(counts: Cells, quantile: Fraction) -> tuple[Cells, Cells]:
     """Return where each candidate's stretch starts and ends; each is at most 2^61 from 0.
 
-    Counts are capped first: a cap moves no further than what it caps, and a unit only ever adds rows.
+    Candidates lie along the last axis. Counts are capped first: a cap moves no further than what it caps,
+    and a unit only ever adds rows.
     """
     a, b = quantile.numerator, quantile.denominator
     capped = np.clip(counts, 0, MOST_ROWS)
-    upto = np.cumsum(capped)
-    centre = a * upto[-1]
+    upto = np.cumsum(capped, axis=-1)
+    centre = a * upto[..., -1:]
     return b * (upto - capped) - centre, b * upto - centre
 
 
@@ -145,6 +152,6 @@ def scores(starts: Cells, ends: Cells, target: int, *, open_ends: bool) -> Cells
     """
     before, after = starts - target, target - ends
     if open_ends:
-        before[0] = after[-1] = 0
+        before[..., 0] = after[..., -1] = 0
     scored: Cells = -np.maximum(np.maximum(before, after), 0)
     return scored

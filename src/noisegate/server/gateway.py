@@ -46,6 +46,12 @@ class Gateway(Protocol):
     def verify_receipts(self, asker: Asker) -> Json:
         """Walk the chain of receipts."""
 
+    def closed_plans(self, asker: Asker) -> list[Json]:
+        """List the plans that failed after their charge and are closed for everyone."""
+
+    def open_plan(self, asker: Asker, fingerprint: str) -> None:
+        """Let a closed plan be asked again."""
+
     def create_token(
         self, asker: Asker, name: str, role: str, datasets: Sequence[str] | None, expires_days: int | None
     ) -> Json:
@@ -63,5 +69,5 @@ class Gateway(Protocol):
     def overview(self) -> list[Json]:
         """List name, title, `synthetic`, epsilon and delta of each dataset: what the status page may show."""
 
-    def metrics(self) -> str:
+    def metrics(self, asker: Asker) -> str:
         """Return further metrics in the Prometheus text format, each line ended; public facts only."""

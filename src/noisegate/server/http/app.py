@@ -98,7 +98,7 @@ def _add_security(app: FastAPI) -> None:
             "token": {"type": "http", "scheme": "bearer"}
         }
         for path, methods in document["paths"].items():
-            if path.startswith("/v1/"):
+            if path.startswith("/v1/") or path == "/metrics":
                 for operation in methods.values():
                     operation["security"] = [{"token": []}]
         return document

@@ -23,7 +23,11 @@ class _Body(BaseModel):
 class AskBody(_Body):
     """A question. Give `epsilon`, or `within` (half-width of the 95 % interval), or neither."""
 
-    sql: str = Field(min_length=1, examples=["SELECT count(*) FROM liver.patients WHERE age > 60"])
+    sql: str = Field(
+        min_length=1,
+        description="one SELECT that aggregates",
+        examples=["SELECT count(*) FROM liver.patients WHERE age > 60"],
+    )
     epsilon: Number | None = Field(None, description="nominal ε to spend", examples=[0.5])
     within: Number | None = Field(None, description="half-width to reach, in the unit of the answer")
 
@@ -91,15 +95,17 @@ class ReceiptReply(_Body):
 class AnswerReply(_Body):
     """An answer with what it cost."""
 
-    columns: list[ColumnReply]
-    rows: list[list[CellReply | int | float | bool | str | None]]
-    confidence: float
+    columns: list[ColumnReply] = Field(description="what stands in the rows, in order")
+    rows: list[list[CellReply | int | float | bool | str | None]] = Field(
+        description="plain values in key columns, else a value with its interval"
+    )
+    confidence: float = Field(description="of the intervals")
     loss: LossReply
-    mechanisms: list[str]
-    clamping: list[str]
-    notes: list[str]
+    mechanisms: list[str] = Field(description="the noise of each measure, in words")
+    clamping: list[str] = Field(description="what bounding may take away, from declared bounds")
+    notes: list[str] = Field(description="what else a reader must know")
     budget: BudgetReply
-    replayed: bool
+    replayed: bool = Field(description="whether this is the stored answer to an earlier twin, at no cost")
     receipt: ReceiptReply
 
 

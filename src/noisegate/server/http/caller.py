@@ -93,9 +93,12 @@ class Caller:
             answer = self.gateway.ask(question, asker, key)
             request.scope[OUTCOME] = "replayed" if answer.replayed else "answered"
             reply = Response(encode(answer.as_json()), media_type="application/json")
-            return reply, None if answer.replayed else slot
-        except RequestError:
-            raise
+            return reply, None if answer.replayed and not answer.waited else slot
+        except RequestError as error:
+            if not error.waited:
+                raise
+            request.scope[OUTCOME] = code_of(error)
+            return error_reply(error), slot
         except Exception as error:  # noqa: BLE001 - a failure must be padded like an answer
             request.scope[OUTCOME] = code_of(error)
             return error_reply(error), slot

@@ -3,6 +3,7 @@
 Plain ASGI, since this runs for every request, replays included.
 """
 
+import asyncio
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from noisegate.errors import TooLarge
+from noisegate.errors import BadInput, TooLarge
 from noisegate.server.http.replies import OUTCOME, code_of, error_reply
 from noisegate.server.metrics import Metrics
 
@@ -29,6 +30,10 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     # Answers belong to one asker: no shared cache may keep them.
     (b"cache-control", b"no-store"),
 )
+
+
+# A body is small: a sender that takes longer holds a connection and nothing else.
+BODY_SECONDS = 30
 
 
 class Frame:
@@ -67,11 +72,22 @@ class Frame:
 
     def _capped(self, receive: Receive) -> Receive:
         seen = 0
+        whole = False
+        until = time.monotonic() + BODY_SECONDS
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:  # what comes now is news of the connection, which may take its time
+                return await receive()
+            try:
+                async with asyncio.timeout(max(until - time.monotonic(), 0)):
+                    message = await receive()
+            except TimeoutError:
+                raise BadInput(
+                    f"the request's body did not arrive within {BODY_SECONDS} s", "send it in one piece"
+                ) from None
             seen += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if seen > self._cap:
                 raise self._too_large()
             return message

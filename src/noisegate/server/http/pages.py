@@ -6,10 +6,14 @@ on rows or on what anyone spent.
 
 import html
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+CODE = re.compile("`([^`]+)`")
+SHAPE = "shape-"
+EXAMPLE = "SELECT count(*) FROM dataset.table"
 STYLE = Path(__file__).with_name("style.css")
 
 
@@ -24,10 +28,13 @@ Version {_text(version)}.</p>
 <h2>Datasets</h2>
 {_datasets(datasets)}
 <h2>Ask</h2>
-<p>Questions need a token, which the custodian of the data gives out:</p>
-<pre><code>noisegate ask QUESTION --url URL --token TOKEN</code></pre>
-<p><a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI document</a> ·
-<a href="/healthz">health</a></p>
+<p>A question is SQL that aggregates. It needs a token, which the custodian of the data gives out, and the
+address of this page:</p>
+<pre tabindex="0"><code>export NOISEGATE_URL=… NOISEGATE_TOKEN=…
+noisegate catalog show
+noisegate ask "{EXAMPLE}"</code></pre>
+<nav aria-label="More"><p><a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI document</a> ·
+<a href="/healthz">Health</a></p></nav>
 """,
     )
 
@@ -36,39 +43,42 @@ def _datasets(datasets: Sequence[Mapping[str, object]]) -> str:
     if not datasets:
         return "<p>None are registered.</p>"
     rows = "\n".join(_dataset(d) for d in datasets)
-    return f"""<table>
+    return f"""<div class="scroll" tabindex="0" role="region" aria-label="Datasets"><table>
 <thead><tr><th scope="col">Name</th><th scope="col">Title</th>
 <th scope="col">A person loses at most</th></tr></thead>
 <tbody>
 {rows}
 </tbody>
-</table>"""
+</table></div>"""
 
 
 def _dataset(dataset: Mapping[str, object]) -> str:
     label = ' <span class="label">synthetic</span>' if dataset.get("synthetic") else ""
     limit = f"ε {dataset['epsilon']:g}, δ {dataset['delta']:g}"
     return (
-        f"<tr><td><code>{_text(dataset['name'])}</code></td>"
-        f"<td>{_text(dataset['title'])}{label}</td><td>{_text(limit)}</td></tr>"
+        f'<tr><th scope="row"><code>{_text(dataset["name"])}</code></th>'
+        f'<td>{_text(dataset["title"])}{label}</td><td class="whole">{_text(limit)}</td></tr>'
     )
 
 
 def docs_page(document: Mapping[str, Any]) -> str:
     """Return the page at `/docs` from an OpenAPI document."""
     operations = [
-        _operation(path, method, operation, document)
+        _operation(path, method, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
     links = [_link(path, method) for path, methods in document["paths"].items() for method in methods]
     return _page(
         "Noisegate API",
-        f"""<p class="lead">{_text(document["info"].get("description", ""))}</p>
+        f"""<p class="lead">{_prose(document["info"].get("description", ""))}</p>
 <p>Send the token as <code>Authorization: Bearer TOKEN</code>. The machine-readable form is
-<a href="/openapi.json">/openapi.json</a>.</p>
+<a href="/openapi.json">/openapi.json</a>; the <a href="/">status</a> of this gateway is on its front page.
+What is refused or fails comes as an <a href="#{SHAPE}ErrorReply">ErrorReply</a>.</p>
 <nav aria-label="Operations"><ul>{"".join(links)}</ul></nav>
-{"".join(operations)}""",
+{"".join(operations)}
+<h2>Shapes</h2>
+{"".join(_shape(name, document) for name in _shapes(document))}""",
     )
 
 
@@ -80,11 +90,11 @@ def _anchor(path: str, method: str) -> str:
     return _text(method + path.replace("/", "-").replace("{", "").replace("}", ""))
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
     parts = [
         f'<section id="{_anchor(path, method)}"><h2>{_text(operation.get("summary", path))}</h2>',
         f"<p><code>{method.upper()} {_text(path)}</code></p>",
-        *(f"<p>{_text(block)}</p>" for block in operation.get("description", "").split("\n\n") if block),
+        *(f"<p>{_prose(block)}</p>" for block in operation.get("description", "").split("\n\n") if block),
     ]
     parameters = operation.get("parameters", ())
     if parameters:
@@ -98,44 +108,55 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], document: M
         operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema")
     )
     if answer and "$ref" in answer:
-        parts.append(_schema("Reply", _resolved(answer, document)))
+        parts.append(f"<p>Replies with {_kind(answer)}.</p>")
     return "".join(parts) + "</section>"
+
+
+def _shapes(document: Mapping[str, Any]) -> list[str]:
+    """Return the names of the replies' shapes; FastAPI's own, which no route gives, are left out."""
+    return [name for name in document["components"]["schemas"] if name.endswith(("Reply", "Detail"))]
+
+
+def _shape(name: str, document: Mapping[str, Any]) -> str:
+    schema = document["components"]["schemas"][name]
+    return f'<section id="{SHAPE}{_text(name)}"><h3>{_text(name)}</h3>{_schema("Fields", schema)}</section>'
 
 
 def _schema(title: str, schema: Mapping[str, Any]) -> str:
     rows = ((n, f, f.get("description", "")) for n, f in schema.get("properties", {}).items())
     example = {n: f["examples"][0] for n, f in schema.get("properties", {}).items() if "examples" in f}
-    shown = f"<pre><code>{_text(json.dumps(example, ensure_ascii=False))}</code></pre>" if example else ""
+    text = _text(json.dumps(example, ensure_ascii=False))
+    shown = f'<pre tabindex="0"><code>{text}</code></pre>' if example else ""
     about = schema.get("description", "")
-    return (f"<p>{_text(about)}</p>" if about else "") + _fields(title, rows) + shown
+    return (f"<p>{_prose(about)}</p>" if about else "") + _fields(title, rows) + shown
 
 
 def _fields(title: str, rows: Iterable[tuple[str, Mapping[str, Any], str]]) -> str:
     cells = "".join(
-        f"<tr><td><code>{_text(name)}</code></td><td>{_text(_kind(schema))}</td><td>{_text(about)}</td></tr>"
+        f'<tr><th scope="row"><code>{_text(name)}</code></th><td>{_kind(schema)}</td>'
+        f"<td>{_prose(about)}</td></tr>"
         for name, schema, about in rows
     )
     return (
-        f'<table><thead><tr><th scope="col">{title}</th><th scope="col">Type</th>'
-        f'<th scope="col">Meaning</th></tr></thead><tbody>{cells}</tbody></table>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table>'
+        f'<caption>{title}</caption><thead><tr><th scope="col">Name</th><th scope="col">Type</th>'
+        f'<th scope="col">Meaning</th></tr></thead><tbody>{cells}</tbody></table></div>'
     )
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
+    """Return what a value may be, as HTML; a shape is linked to its section."""
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_kind(option) for option in schema["anyOf"]))
     if "enum" in schema:
-        return " or ".join(map(str, schema["enum"]))
+        return " or ".join(_text(value) for value in schema["enum"])
     if "$ref" in schema:
-        return str(schema["$ref"]).rsplit("/", 1)[-1]
+        name = _text(str(schema["$ref"]).rsplit("/", 1)[-1])
+        return f'<a href="#{SHAPE}{name}">{name}</a>'
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items', {}))}"
-    return str(schema.get("const", schema.get("type", "any")))
-
-
-def _resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-    return found
+        inner = _kind(schema.get("items", {}))
+        return f"list of ({inner})" if " or " in inner else f"list of {inner}"
+    return _text(schema.get("const", schema.get("type", "any")))
 
 
 def _page(title: str, body: str) -> str:
@@ -154,6 +175,11 @@ def _page(title: str, body: str) -> str:
 </body>
 </html>
 """
+
+
+def _prose(text: str) -> str:
+    """Return a text as HTML, with what stands between backticks as code."""
+    return CODE.sub(r"<code>\1</code>", _text(text))
 
 
 def _text(value: object) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from noisegate.ask.question import parse_number
 from noisegate.gate.access import Asker
 from noisegate.server.http.bodies import AnswerReply, AskBody, ErrorReply, GrantBody, Name, TokenBody, read
-from noisegate.server.http.caller import Caller, question_in
+from noisegate.server.http.caller import Caller, bearer, question_in
 from noisegate.server.http.replies import json_reply
 from noisegate.server.metrics import Metrics
 
@@ -111,6 +111,24 @@ def api(caller: Caller) -> APIRouter:
         """Recompute every hash of the chain and say whether it holds."""
         return await caller.call(request, gateway.verify_receipts)
 
+    @router.get("/plans/closed", summary="List closed plans", tags=["plans"])
+    async def closed_plans(request: Request) -> Response:
+        """List the plans that failed after they were charged and are closed for everyone, oldest first.
+
+        Five of them on a dataset close it to all new questions.
+        """
+        return await caller.call(request, lambda asker: {"plans": gateway.closed_plans(asker)})
+
+    @router.delete("/plans/closed/{fingerprint}", summary="Open a closed plan", tags=["plans"])
+    async def open_plan(request: Request, fingerprint: str) -> Response:
+        """Let a closed plan be asked again, once what made it fail is mended."""
+
+        def work(asker: Asker) -> object:
+            gateway.open_plan(asker, fingerprint)
+            return {"opened": fingerprint}
+
+        return await caller.call(request, work)
+
     @router.post(
         "/tokens",
         summary="Create a token",
@@ -147,7 +165,7 @@ def api(caller: Caller) -> APIRouter:
 
 
 def operations(caller: Caller, metrics: Metrics) -> APIRouter:
-    """Return the routes a monitor reads; they need no token and show public facts only."""
+    """Return the routes a monitor reads. Health needs no token; metrics show everybody's times, and do."""
     router = APIRouter(tags=["operations"])
     gateway = caller.gateway
 
@@ -158,10 +176,11 @@ def operations(caller: Caller, metrics: Metrics) -> APIRouter:
         return json_reply(health, 200 if health.get("status") == "ok" else 503)
 
     @router.get("/metrics", summary="Metrics", response_class=Response)
-    async def prometheus() -> Response:
-        """Return counters in the Prometheus text format."""
-        text = metrics.text() + await caller.run(gateway.metrics)
-        return Response(text, media_type="text/plain; version=0.0.4")
+    async def prometheus(request: Request) -> Response:
+        """Return counters in the Prometheus text format, to custodians and auditors."""
+        token = bearer(request)
+        text = await caller.run(lambda: gateway.metrics(gateway.authenticate(token)))
+        return Response(metrics.text() + text, media_type="text/plain; version=0.0.4")
 
     return router
 
