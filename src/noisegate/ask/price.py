@@ -16,10 +16,10 @@ from noisegate.errors import BadInput, EpsilonAboveTier, RestrictedColumn, Unkno
 from noisegate.privacy.after import CountOf, MeanOf, Plan, SumOf, VarianceOf, step_of
 from noisegate.privacy.filter import Limits, capacity, cost_share, stand_alone_epsilon
 from noisegate.privacy.loss import Loss
-from noisegate.privacy.mechanism import Family, Mechanism, design, half_width_of, loss_of
+from noisegate.privacy.mechanism import Family, Mechanism, design, half_width_of, loss_of, stairs_fit
 from noisegate.privacy.question import Rank
 from noisegate.privacy.relations import Scan, scans
-from noisegate.privacy.staircase import MOST_EPSILON, WORTH_STAIRS
+from noisegate.privacy.staircase import WORTH_STAIRS
 
 # Private keys draw on the account's δ for keys; each question takes this share of it.
 KEY_QUESTIONS = 1_000
@@ -112,8 +112,7 @@ def _families(plan: Plan, epsilon: Fraction, bound: Limits) -> Iterable[Family]:
         return
     if bound.delta > 0:
         yield Family.GAUSSIAN
-    one_cell = not private.private_keys and private.group_count == 1
-    if one_cell and WORTH_STAIRS <= epsilon / len(private.measures) <= MOST_EPSILON:
+    if epsilon >= WORTH_STAIRS * len(private.measures) and stairs_fit(private, epsilon):
         yield Family.STAIRCASE
 
 

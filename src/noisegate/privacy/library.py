@@ -28,11 +28,11 @@ from noisegate.privacy.mechanism import (
     deviation_of,
     half_width_of,
     loss_of,
+    stairs_fit,
 )
 from noisegate.privacy.question import Aggregation, Bounding, CountRows, Measure, Moment, Rank, Sum
 from noisegate.privacy.relations import Grid, Scan, ScanColumn
 from noisegate.privacy.release import Noisy, release
-from noisegate.privacy.staircase import MOST_EPSILON as STEEPEST
 from noisegate.privacy.staircase import WORTH_STAIRS
 
 Number = int | float | Fraction | Decimal
@@ -239,7 +239,7 @@ def _best(aggregation: Aggregation, epsilon: Fraction, delta: Fraction) -> Mecha
     if any(isinstance(m, Rank) for m in aggregation.measures):
         return laplace
     found = [laplace]
-    if WORTH_STAIRS <= epsilon / len(aggregation.measures) <= STEEPEST:
+    if epsilon >= WORTH_STAIRS * len(aggregation.measures) and stairs_fit(aggregation, epsilon):
         found.append(design(aggregation, epsilon, Family.STAIRCASE, Fraction(0)))
     if delta > 0:
         found.append(_gaussian(aggregation, epsilon, delta))

@@ -23,12 +23,13 @@ from noisegate.privacy.noise import (
     laplace_tail,
     standard_deviation,
 )
-from noisegate.privacy.question import Aggregation, Rank
+from noisegate.privacy.question import Aggregation, Moment, Rank
 from noisegate.privacy.samplers import float_up
 from noisegate.privacy.selection import PermuteAndFlip
 from noisegate.privacy.sensitivity import Sensitivity, of_aggregation
 from noisegate.privacy.staircase import MOST_EPSILON, Staircase, best_width
 
+MOMENT_WEIGHT = 2
 ROOT_BITS = 256  # of a square root that becomes a scale
 
 
@@ -59,7 +60,7 @@ def design(aggregation: Aggregation, epsilon: Fraction, family: Family, delta: F
 
     Args:
         aggregation: what is asked.
-        epsilon: nominal ε > 0 of the question: m measures get ε / m each, Gaussian ones ε / √m.
+        epsilon: nominal ε > 0 of the question: a measure of share s gets ε s, a Gaussian one ε √s.
         family: of the additive noise.
         delta: most probability of showing a group that one unit alone holds; only with private keys.
 
@@ -68,9 +69,8 @@ def design(aggregation: Aggregation, epsilon: Fraction, family: Family, delta: F
     """
     if epsilon <= 0:
         raise Refused("an answer needs epsilon > 0", "give a positive epsilon")
-    count = len(aggregation.measures)
-    one_cell = not aggregation.private_keys and aggregation.group_count == 1
-    if family is Family.STAIRCASE and (not one_cell or epsilon / count > MOST_EPSILON):
+    parts = shares(aggregation)
+    if family is Family.STAIRCASE and not stairs_fit(aggregation, epsilon):
         raise Refused(
             f"staircase noise is for one group and epsilon up to {MOST_EPSILON} a measure",
             "let the gateway choose the noise",
@@ -78,11 +78,11 @@ def design(aggregation: Aggregation, epsilon: Fraction, family: Family, delta: F
     noises: list[Noise] = []
     for i, (measure, reach) in enumerate(zip(aggregation.measures, of_aggregation(aggregation), strict=True)):
         if isinstance(measure, Rank):
-            noises.append(selection.design(measure, reach.linf, epsilon / count / reach.groups))
+            noises.append(selection.design(measure, reach.linf, epsilon * parts[i] / reach.groups))
         elif aggregation.private_keys and i == 0:
-            noises.append(_additive(Family.LAPLACE, reach, epsilon, count))
+            noises.append(_additive(Family.LAPLACE, reach, epsilon, parts[i]))
         else:
-            noises.append(_additive(family, reach, epsilon, count))
+            noises.append(_additive(family, reach, epsilon, parts[i]))
     if not aggregation.private_keys:
         return Mechanism(tuple(noises))
     if delta <= 0:
@@ -96,15 +96,31 @@ def design(aggregation: Aggregation, epsilon: Fraction, family: Family, delta: F
     return Mechanism(tuple(noises), threshold_of(first, aggregation.bounding.groups, delta))
 
 
-def _additive(family: Family, reach: Sensitivity, epsilon: Fraction, count: int) -> Additive:
+def shares(aggregation: Aggregation) -> tuple[Fraction, ...]:
+    """Return the share of a question's ε that each measure gets; they sum to 1.
+
+    A moment gets twice what others do: a mean's error is mostly that of its sum, as values lie about a third
+    of the way from the centre to the bounds, and 2 to 1 is near the best split of the two.
+    """
+    weights = [MOMENT_WEIGHT if isinstance(m, Moment) else 1 for m in aggregation.measures]
+    return tuple(Fraction(w, sum(weights)) for w in weights)
+
+
+def stairs_fit(aggregation: Aggregation, epsilon: Fraction) -> bool:
+    """Return whether staircase noise can be drawn for this question at this ε: one cell, not too steep."""
+    if aggregation.private_keys or aggregation.group_count != 1:
+        return False
+    return epsilon * max(shares(aggregation)) <= MOST_EPSILON
+
+
+def _additive(family: Family, reach: Sensitivity, epsilon: Fraction, share: Fraction) -> Additive:
     match family:
         case Family.LAPLACE:
-            return Laplace(float_up(reach.l1 * count / epsilon))
+            return Laplace(float_up(reach.l1 / (epsilon * share)))
         case Family.GAUSSIAN:
-            return Gaussian(_root_up(reach.l2_squared * count / epsilon**2))
+            return Gaussian(_root_up(reach.l2_squared / (epsilon**2 * share)))
         case Family.STAIRCASE:
-            share = epsilon / count
-            return Staircase(reach.l1, share, best_width(reach.l1, share))
+            return Staircase(reach.l1, epsilon * share, best_width(reach.l1, epsilon * share))
         case _:
             assert_never(family)
 
