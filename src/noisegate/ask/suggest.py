@@ -27,7 +27,7 @@ VALUE_QUANTILES = (0.01, 0.99)
 ROW_FINENESS, ROW_BINS = 8, 80
 FINENESS = 16
 WIDEST = math.ceil(math.log(1e12) * FINENESS)
-# A bin counts if it rises this many 95 % half-widths above nothing: one in a million empty bins does.
+# A bin counts if it rises this many 95 % half-widths above nothing: three in a million empty bins do.
 RISES = 4
 
 
@@ -85,8 +85,9 @@ def _quantiles(answer: Answer, wanted: dict[str, float]) -> dict[str, int]:
     for place, cell in answer.rows:
         if not (isinstance(place, int) and isinstance(cell, Estimated) and isinstance(cell.value, int)):
             raise TypeError("a histogram has a bin and a count in each row")
-        width = 0.0 if cell.interval is None else cell.interval.high - cell.value
-        if cell.value > RISES * width:
+        if cell.interval is None:
+            raise TypeError("a count has an interval")
+        if cell.value > RISES * (cell.interval.high - cell.value):
             bins.append((place, cell.value))
     if not bins:
         raise BadInput(

@@ -205,10 +205,6 @@ class Token:
     expires: datetime | None
     revoked: datetime | None
 
-    def grants_on(self, dataset: str) -> bool:
-        """Return whether the bearer may know of a dataset."""
-        return self.grants == "*" or dataset in self.grants
-
 
 def canonical(value: object) -> str:
     r"""Return the one JSON text of a value: keys sorted, no spaces, ASCII only, no NaN.

@@ -105,13 +105,6 @@ def admits(capacity: Capacity, spent: Loss) -> bool:
     return any(s <= c for s, c in zip(spent.renyi, capacity.renyi, strict=True))
 
 
-def best_order(capacity: Capacity) -> int:
-    """Return the position in ORDERS of the order that admits most Gaussian loss; ∞ if no finite one does."""
-    finite = range(len(FINITE))
-    best = max(finite, key=lambda i: capacity.renyi[i] / FINITE[i])
-    return best if capacity.renyi[best] > 0 else len(ORDERS) - 1
-
-
 @lru_cache(maxsize=4096)
 def spent_epsilon(limits: Limits, spent: Loss) -> Fraction:
     """Return the smallest ε whose account, with these limits' shares of δ, would admit `spent`.
