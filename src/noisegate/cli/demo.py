@@ -2,7 +2,10 @@
 
 import json
 import os
+import shlex
+import shutil
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -147,10 +150,12 @@ def _say_how(console: Console, url: str, state: Path) -> None:
         f"Serving on at {url}: a status page there, the API reference at {url}/docs. Ctrl-C stops it."
     )
     console.print(f"Tokens of a custodian, an analyst and an auditor are in {tokens}. In another shell:\n")
+    # ./run starts a program that is not on the reader's PATH.
+    program = "noisegate" if shutil.which("noisegate") else shlex.quote(str(Path(sys.argv[0]).absolute()))
     for line in (
         f"export NOISEGATE_URL={url}",
         f'export NOISEGATE_TOKEN=$(python3 -c "{read}")',
-        f'noisegate ask "{EXAMPLE}"',
+        f'{program} ask "{EXAMPLE}"',
         f"""curl -s {url}/v1/ask -H "Authorization: Bearer $NOISEGATE_TOKEN" -d '{body}'""",
     ):
         console.print(f"  {line}", markup=False, soft_wrap=True)
