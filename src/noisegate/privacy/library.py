@@ -107,9 +107,11 @@ def mean(data: object, *, low: Number, high: Number, epsilon: Number, delta: Num
     size, first = asked.box(0, 2, at_least=1), asked.box(1, 2)
     ratio = _over(first, size)
     step, lowest, highest = float(grid.step), float(least), float(most)
-    return asked.result(
-        *(_clamp((moment.centre + r) * step, lowest, highest) for r in (_ratio(asked), *ratio))
+    value, low_end, high_end = (
+        _clamp((moment.centre + r) * step, lowest, highest) for r in (_ratio(asked), *ratio)
     )
+    # A noisy count far below 1 says that there is hardly anybody; the interval still holds the value.
+    return asked.result(_clamp(value, low_end, high_end), low_end, high_end)
 
 
 def variance(data: object, *, low: Number, high: Number, epsilon: Number, delta: Number = 0) -> Result:
