@@ -4,10 +4,10 @@ import argparse
 import os
 import sys
 
-from bench import ask
+from bench import ask, ledger
 from bench.rows import as_json, machine, table, write
 
-NAMES = {"ask": ask.run}
+NAMES = {"ask": ask.run, "ledger": ledger.run}
 
 
 def main() -> int:

@@ -98,8 +98,13 @@ def _watched(work: Callable[[], object]) -> dict[str, float]:
     started = time.perf_counter()
     work()
     seconds = time.perf_counter() - started
-    peak = _status("VmHWM")
+    peak = peak_mib()
     return {"before_mib": before, "peak_mib": peak, "question_mib": peak - before, "seconds": seconds}
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process has had resident so far."""
+    return _status("VmHWM")
 
 
 def _status(name: str) -> float:

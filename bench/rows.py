@@ -5,7 +5,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 README = Path(__file__).parent / "README.md"
@@ -15,7 +15,7 @@ README = Path(__file__).parent / "README.md"
 class Row:
     """What was reached. `ours` and `peer` are medians in `unit`; `ratio` is what `target` speaks of.
 
-    `met` is None where there was nothing to compare with: the row then says why in `note`.
+    `met` is None where nothing is promised, or where there was nothing to compare with: `note` then says why.
     """
 
     row: str
@@ -47,6 +47,26 @@ def faster_by(
     return Row(
         row, mine, theirs, unit, ratio, f"≥ {least:g} × faster", ratio >= least, note, spread(ours, peer)
     )
+
+
+def at_least_times(
+    row: str, ours: Sequence[float], peer: Sequence[float], least: float, unit: str = "/s", note: str = ""
+) -> Row:
+    """Return a row for "at least so many times the peer", of figures where more is better."""
+    told = beside(row, ours, peer, unit, note)
+    assert told.ratio is not None
+    return replace(told, target=f"≥ {least:g} ×", met=told.ratio >= least)
+
+
+def beside(row: str, ours: Sequence[float], peer: Sequence[float], unit: str, note: str = "") -> Row:
+    """Return a row that sets ours beside a peer for information, with no target."""
+    mine, theirs = statistics.median(ours), statistics.median(peer)
+    return Row(row, mine, theirs, unit, mine / theirs, "–", None, note, spread(ours, peer))
+
+
+def shown(row: str, ours: Sequence[float], unit: str, note: str = "") -> Row:
+    """Return a row for information, with no target."""
+    return Row(row, statistics.median(ours), None, unit, None, "–", None, note, spread(ours))
 
 
 def at_most(row: str, ours: Sequence[float], most: float, unit: str, note: str = "") -> Row:

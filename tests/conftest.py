@@ -2,6 +2,10 @@
 
 import pytest
 
+from .postgres import database, make_postgres, postgres
+
+__all__ = ["database", "make_postgres", "postgres"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

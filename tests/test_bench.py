@@ -10,7 +10,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # the benchmarks are no part of the package
 
-from bench import ask, data, gateway_rows, questions, rows  # noqa: E402
+from bench import ask, book_rows, books, charge_rows, data, gateway_rows, questions, rows  # noqa: E402
+from bench.charging import Clients, open_accounts  # noqa: E402
+from bench.plain_ledger import Plain  # noqa: E402
+
+from noisegate.ledger.store import Ledger  # noqa: E402
 
 SMALL = ask.Scale(engine=1, peers=0, questions=2, http_seconds=0.1, http_rounds=1, groups=1)
 
@@ -80,6 +84,61 @@ def test_a_table_is_kept_between_its_markers(tmp_path, monkeypatch):
     assert text.startswith("above\n")
     assert text.endswith("below\n")
     assert [row["met"] for row in json.loads(rows.as_json(kept))] == [False, None]
+
+
+def test_the_plain_ledger_leaves_books_that_pass_the_ledgers_own_check(tmp_path):
+    with Ledger.open(tmp_path) as ledger:
+        open_accounts(ledger, ["ana0", "ana1"])
+    found = Clients("ana", Plain(tmp_path).connect).run(clients=2, seconds=0.2)
+    with Ledger.open(tmp_path) as ledger:
+        report = ledger.verify()
+        assert report.fault is None
+        assert report.charges >= found["charges"] > 0
+        tallied = sum(tally.charges for tally in ledger.tallies())
+        spent = {balance.id: balance.charges for balance in ledger.accounts()}
+        assert any(any(tally.surcharge.renyi) for tally in ledger.tallies())
+    assert tallied == spent["people"] == spent["people/liver/default"] == report.charges
+
+
+BRIEF = charge_rows.Load(rounds=1, seconds=0.1, few=2, many=3, warm=0)
+
+
+def test_both_sides_of_a_charge_are_measured_in_turn_on_sqlite(tmp_path):
+    found = charge_rows.sqlite(tmp_path, BRIEF)
+    assert [row.unit for row in found][:5] == ["/s", "/s", "ms", "µs", "/s"]
+    assert all(row.ours for row in found)
+    assert all("flush" in row.row and row.met is None for row in found[5:])
+
+
+@pytest.mark.slow
+def test_both_sides_of_a_charge_are_measured_in_turn_on_postgresql(tmp_path):
+    pytest.importorskip("psycopg")
+    versions = {}
+    found = charge_rows.postgres(tmp_path, BRIEF, versions)
+    if "postgresql" not in versions:
+        pytest.skip(found[0].note)
+    assert [row.unit for row in found] == ["/s", "/s", "ms", "µs", "/s", "/s", "/s"]
+    assert all(row.ours for row in found)
+
+
+def test_large_books_are_verified_read_and_opened_again(tmp_path):
+    size = books.Size(charges=60, days=3, analysts=4)
+    scale = book_rows.Scale(read=size, verified=size, rounds=1)
+    (tmp_path / "verified").mkdir()
+    verified = book_rows.verification(tmp_path / "verified", scale)
+    assert [row.unit for row in verified] == ["receipts/s"] * 3
+    read = book_rows.reading(tmp_path, scale)
+    assert sum("odometer" in row.row for row in read) == 5
+    assert all(row.ours for row in read)
+
+
+def test_charges_fall_on_every_day_tier_and_analyst_of_large_books(tmp_path):
+    with books.filled(tmp_path, books.Size(charges=120, days=5, analysts=4)) as (ledger, _):
+        tallies = ledger.tallies()
+    assert sum(tally.charges for tally in tallies) == 120
+    assert len({tally.day for tally in tallies}) in (5, 6)
+    assert {tally.tier for tally in tallies} == set(books.TIERS)
+    assert len({tally.account for tally in tallies}) == 4
 
 
 def _rows_of(path):

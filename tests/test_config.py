@@ -70,6 +70,17 @@ def test_a_catalog_here_is_preferred_to_the_one_at_home(tmp_path: Path) -> None:
         ("max_request_bytes = 10", {}, "max_request_bytes must be"),
         ("threads = 0", {}, "threads must be"),
         ('host = ""', {}, "host must be"),
+        ("checkpoint_every = 0", {}, "checkpoint_every must be"),
+        ("checkpoint_every = nan", {}, "checkpoint_every must be"),
+        ("", {"NOISEGATE_CHECKPOINTS": ""}, "NOISEGATE_CHECKPOINTS must be a path"),
+        ('known_keys = "abc"', {}, "known_keys must be"),
+        (f'known_keys = "{"ab" * 32},{"cd" * 32}"', {}, "known_keys must be"),
+        ("", {"NOISEGATE_KNOWN_KEYS": "AB" * 32}, "known_keys must be"),
+        ("", {"NOISEGATE_LEDGER": ""}, "ledger must be a URL"),
+        ('ledger = "postgresql://"', {}, "ledger must be a URL"),
+        ('ledger = "mysql://host/db"', {}, "ledger must be a URL"),
+        ('ledger = "postgresql://host/db\\n"', {}, "ledger must be a URL"),
+        ("ledger = 5432", {}, "ledger in noisegate.toml must be of type str"),
         ('state = ""', {}, "state in noisegate.toml must be a path"),
         ("state = [", {}, "is not TOML"),
         ("", {"NOISEGATE_CONFIG": "nowhere.toml"}, "NOISEGATE_CONFIG names 'nowhere.toml'"),
@@ -86,3 +97,23 @@ def test_what_is_unknown_or_impossible_is_refused(
 def test_variables_of_the_client_and_of_others_are_let_be(tmp_path: Path) -> None:
     environ = {"NOISEGATE_URL": "x", "NOISEGATE_TOKEN": "y", "HOME": "/"}
     assert loaded(tmp_path, "", environ) == loaded(tmp_path)
+
+
+def test_what_need_not_be_set_is_none_and_paths_among_it_are_paths(tmp_path: Path) -> None:
+    config = loaded(tmp_path)
+    assert (config.ledger, config.checkpoints, config.checkpoint_every) == (None, None, 300.0)
+    environ = {"NOISEGATE_LEDGER": "postgresql://ann@db/noisegate", "NOISEGATE_CHECKPOINTS": "away"}
+    config = loaded(tmp_path, "checkpoint_every = 60", environ)
+    assert config.ledger == "postgresql://ann@db/noisegate"
+    assert (config.checkpoints, config.checkpoint_every) == (tmp_path / "away", 60.0)
+    keys = f"{'ab' * 32} {'cd' * 32}"
+    assert (config.known_keys, loaded(tmp_path, f'known_keys = "{keys}"').known_keys) == (None, keys)
+
+
+@pytest.mark.parametrize("url", ["postgresql://ann:s3cret@db/x", "postgres:s3cret@db", "s3cret"])
+def test_the_ledger_s_password_is_never_shown(tmp_path: Path, url: str) -> None:
+    try:
+        told = repr(loaded(tmp_path, "", {"NOISEGATE_LEDGER": url}))
+    except SetupError as error:
+        told = f"{error.message} {error.hint} {error.as_json()}"
+    assert "s3cret" not in told

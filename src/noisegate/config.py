@@ -11,13 +11,17 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, get_args
 
 from noisegate.errors import SetupError
 
 FILE = "noisegate.toml"
 PREFIX = "NOISEGATE_"
+POSTGRES = "postgresql://"
+LEDGER_EXAMPLE = "postgresql://noisegate@db.example.org/noisegate"
 # Read by the command line and the client, not by the gateway.
 OTHER_VARIABLES = frozenset({"URL", "TOKEN", "CONFIG"})
+_KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SIZE = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B)", re.ASCII | re.IGNORECASE)
 
 
@@ -36,6 +40,12 @@ class Config:
         max_request_bytes: the largest request body.
         padding_ms: fresh answers leave at whole multiples of this many milliseconds; 0 to 40.
         max_in_flight: how many questions may be in progress; more are told to come back.
+        ledger: the URL of the PostgreSQL database that is the ledger; None for SQLite in the state directory.
+            It may hold a password, so it is never shown.
+        checkpoints: the directory that signed checkpoints of the ledger are written to; None for nowhere.
+        checkpoint_every: how often, in seconds.
+        known_keys: further public keys that sign for the ledger, in hexadecimal, with blanks between them;
+            None for none.
     """
 
     catalog: Path
@@ -48,6 +58,10 @@ class Config:
     max_request_bytes: int = 256 * 1024
     padding_ms: int = 40
     max_in_flight: int = 64
+    ledger: str | None = field(default=None, repr=False)
+    checkpoints: Path | None = None
+    checkpoint_every: float = 300.0
+    known_keys: str | None = None
 
     def __post_init__(self) -> None:
         _check(bool(self.host), "host", "an address to listen on")
@@ -60,9 +74,26 @@ class Config:
         )
         _check(0 <= self.padding_ms <= 40, "padding_ms", "a whole number of 0 to 40")
         _check(1 <= self.max_in_flight <= 1_024, "max_in_flight", "a whole number of 1 to 1024")
+        url = self.ledger
+        _check(url is None or _is_postgres(url), "ledger", f"a URL such as {LEDGER_EXAMPLE}")
+        _check(1 <= self.checkpoint_every <= 86_400, "checkpoint_every", "seconds, 1 to 86400")
+        keys = self.known_keys is None or all(map(_KEY.fullmatch, self.known_keys.split()))
+        _check(keys, "known_keys", "public keys of 64 hexadecimal digits each, small letters")
 
 
-KINDS: Mapping[str, type] = {f.name: f.type if isinstance(f.type, type) else object for f in fields(Config)}
+def _is_postgres(url: str) -> bool:
+    return url.startswith(POSTGRES) and len(url) > len(POSTGRES) and url.isprintable() and " " not in url
+
+
+def _kind(declared: Any) -> type:
+    """Return the type of a setting; of one that may be absent, its type where it is there."""
+    kinds = [kind for kind in get_args(declared) or (declared,) if kind is not type(None)]
+    if len(kinds) != 1 or not isinstance(kinds[0], type):
+        raise TypeError(f"{declared} is no type of a setting")
+    return kinds[0]
+
+
+KINDS: Mapping[str, type] = {f.name: _kind(f.type) for f in fields(Config)}
 
 
 def load(

@@ -85,6 +85,18 @@ columns.born = { type = "date", tier = "demographic" }
         ),
         ("groups_per_unit = 2", Severity.WARNING, ".groups_per_unit", "no more groups"),
         ("[populations.d]\nbudget.epsilon = 1", Severity.WARNING, "d.budget", "epsilon 1,"),
+        (
+            "[populations.d]\nbudget.epsilon = 3\n[d.budget]\nevery = 'month'",
+            Severity.WARNING,
+            "d.budget.every",
+            "once that is spent",
+        ),
+        (
+            "[policy.tiers]\nclinical.max_per_day = 0.5",
+            Severity.WARNING,
+            "policy.tiers.clinical.max_per_day",
+            "less than max_epsilon 1",
+        ),
         ('unit = "zz"', Severity.ERROR, ".columns.zz", "name it with unit"),
     ],
 )

@@ -1,8 +1,12 @@
 import json
+from dataclasses import fields, replace
+from fractions import Fraction
 from pathlib import Path
 
 from noisegate.catalog.describe import describe, describe_dataset
 from noisegate.catalog.load import load
+from noisegate.catalog.model import Budget, Specificity
+from noisegate.engines.register import declaration
 
 TEXT = """
 [d]
@@ -80,7 +84,19 @@ def test_populations_and_the_policy_are_described(tmp_path: Path) -> None:
     result = described(tmp_path)
     assert result["populations"] == {"d": {"epsilon": 0.5, "delta": 0}}
     tiers = result["policy"]["tiers"]  # type: ignore[index]
-    assert tiers["genomic"] == {"default_epsilon": 0.1, "max_epsilon": 0.5}
+    assert tiers["genomic"] == {"default_epsilon": 0.1, "max_epsilon": 0.5, "max_per_day": None, "weight": 2}
+    specificity = result["policy"]["specificity"]  # type: ignore[index]
+    assert list(specificity) == [f.name for f in fields(Specificity)]
+    assert (specificity["near"], specificity["free_bits"]) == (0.95, 8)
+
+
+def test_a_period_is_described_where_there_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.toml"
+    text = TEXT.replace("BY", "by.kind.a = { low = 0, high = 2.5 }")
+    path.write_text(text.replace("delta = 0 }", 'delta = 0, every = "month" }'), "utf-8")
+    dataset = load(path).datasets[0]
+    assert describe_dataset(dataset)["budget"] == {"epsilon": 0.5, "delta": 0, "every": "month"}
+    assert declaration(dataset) == declaration(replace(dataset, budget=Budget(Fraction(1), Fraction(0))))
 
 
 def test_one_dataset_can_be_described_alone(tmp_path: Path) -> None:

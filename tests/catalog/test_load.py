@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from noisegate.catalog import load as loading
 from noisegate.catalog.load import load
-from noisegate.catalog.model import Budget, Catalog, Column, Range, Table, TableKind, Tier
+from noisegate.catalog.model import (
+    Budget,
+    Catalog,
+    Column,
+    Every,
+    Range,
+    Specificity,
+    Table,
+    TableKind,
+    Tier,
+)
 from noisegate.errors import CatalogError
 from noisegate.privacy.expressions import Type
 
@@ -331,6 +341,51 @@ FILE_MISTAKES = [
         "needs 0 < default_epsilon <= max_epsilon, not 0.1 and 0.01",
     ),
     (
+        D + "[policy.tiers]\ngenomic.max_per_day = 0.01",
+        "policy.tiers.genomic.max_per_day",
+        "0.01 is less than default_epsilon 0.1: no question would fit in a day",
+    ),
+    (
+        D + "[policy.tiers]\ngenomic.weight = 0.5",
+        "policy.tiers.genomic.weight",
+        "is a number of 1 to 100, not 0.5",
+    ),
+    (
+        D + "[policy.specificity]\nper_bits = 1",
+        "policy.specificity",
+        "unknown key 'per_bits'; did you mean 'per_bit'?",
+    ),
+    (
+        D + "[policy.specificity]\nper_bit = -0.1",
+        "policy.specificity.per_bit",
+        "is a number of 0 to 1,000, not -0.1",
+    ),
+    (
+        D + "[policy.specificity]\nmax_factor = 0.5",
+        "policy.specificity.max_factor",
+        "is a number of 1 to 1,000, not 0.5",
+    ),
+    (
+        D + "[policy.specificity]\nunknown_share = 0",
+        "policy.specificity.unknown_share",
+        "is a share: above 0 and at most 1, not 0",
+    ),
+    (
+        D + "[policy.specificity]\nlock_after = 0",
+        "policy.specificity.lock_after",
+        "is a whole number of 1 to 1,000, not 0",
+    ),
+    (
+        D + "[policy.specificity]\nhistory = 2000",
+        "policy.specificity.history",
+        "is a whole number of 0 to 1,000, not 2000",
+    ),
+    (
+        "[d]\nunit = 'u'\nbudget = { every = 'months' }\n[d.tables.t]\nsource = 't.csv'",
+        "d.budget.every",
+        "is one of day, week, month, quarter, year; did you mean 'month'?",
+    ),
+    (
         D + "[populations.dd]\nbudget.epsilon = 1",
         "populations.dd",
         "no dataset has this population; did you mean 'd'?",
@@ -446,6 +501,35 @@ def test_the_policy_of_a_tier_replaces_the_default(write: Write) -> None:
         Fraction(7, 10),
     )
     assert tiers[Tier.GENOMIC].max_epsilon == Fraction(1, 2)
+
+
+def test_a_day_has_no_maximum_unless_one_is_given(write: Write) -> None:
+    text = SMALL.format(columns="") + "[policy.tiers]\nclinical = { max_per_day = 0.7, weight = 1.5 }\n"
+    tiers = load(write(text)).policy.tiers
+    assert (tiers[Tier.CLINICAL].max_per_day, tiers[Tier.CLINICAL].weight) == (
+        Fraction(7, 10),
+        Fraction(3, 2),
+    )
+    assert (tiers[Tier.GENOMIC].max_per_day, tiers[Tier.GENOMIC].weight) == (None, Fraction(2))
+
+
+def test_specificity_is_tuned_key_by_key(write: Write) -> None:
+    text = SMALL.format(columns="") + "[policy.specificity]\nfree_conditions = 0\nper_bit = 0.25\n"
+    found = load(write(text)).policy.specificity
+    assert found == Specificity(free_conditions=0, per_bit=Fraction(1, 4))
+
+
+def test_periods_of_datasets_alike_are_those_of_their_population(write: Write) -> None:
+    def dataset(name: str, every: str) -> str:
+        head = f"[{name}]\nunit = 'u'\npopulation = 'p'\nbudget = {{ epsilon = 1{every} }}\n"
+        return f"{head}[{name}.tables.t]\nsource = 't.csv'\n"
+
+    monthly = ", every = 'month'"
+    same = load(write(dataset("a", monthly) + dataset("b", monthly)))
+    assert same.populations["p"].every is same.datasets[0].budget.every is Every.MONTH
+    for other in (", every = 'day'", ""):
+        mixed = load(write(dataset("a", monthly) + dataset("b", other) + dataset("c", monthly)))
+        assert mixed.populations["p"].every is None
 
 
 @pytest.mark.parametrize("content", [b"[d", b"\xff\xfe", b"a = 1\na = 2", b"x = " + b"[" * 5000])

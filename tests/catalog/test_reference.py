@@ -1,13 +1,16 @@
 """docs/reference/catalog.md and the loader agree."""
 
 import re
+from dataclasses import fields
+from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from noisegate.catalog.keys import KEYS, Part, shown
-from noisegate.catalog.load import MAX_CONTRIBUTION, MAX_VARIANTS, load
-from noisegate.catalog.model import Tier
+from noisegate.catalog.load import MAX_CONTRIBUTION, MAX_VARIANTS, MAX_WEIGHT, load
+from noisegate.catalog.model import Every, Specificity, Tier
 from noisegate.privacy.expressions import Type
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "catalog.md").read_text("utf-8")
@@ -73,10 +76,26 @@ def test_the_defaults_are_those_of_the_loader(tmp_path: Path) -> None:
         )
         assert numbers[Tier.PUBLIC] == numbers[Tier.DEMOGRAPHIC]
         assert rows(Part.TIER)[key][0] == expected
+    weights = {t: p.weight for t, p in tiers.items()}
+    assert rows(Part.TIER)["weight"][0] == "public, demographic and clinical `1`, genomic `2`"
+    assert weights.pop(Tier.GENOMIC) == 2
+    assert set(weights.values()) == {1}
+    assert {p.max_per_day for p in tiers.values()} == {None}
+    assert f"1 to {MAX_WEIGHT}" in rows(Part.TIER)["weight"][1]
 
 
-@pytest.mark.parametrize(("part", "key", "words"), [(Part.COLUMN, "type", Type), (Part.COLUMN, "tier", Tier)])
-def test_every_word_of_a_key_is_listed(part: Part, key: str, words: type[Type] | type[Tier]) -> None:
+def test_the_defaults_of_specificity_are_those_of_the_code() -> None:
+    documented = {key: default.strip("`") for key, (default, _) in rows(Part.SPECIFICITY).items()}
+    assert documented == {
+        f.name: shown(Fraction(getattr(Specificity(), f.name))) for f in fields(Specificity)
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "words"),
+    [(Part.COLUMN, "type", Type), (Part.COLUMN, "tier", Tier), (Part.BUDGET, "every", Every)],
+)
+def test_every_word_of_a_key_is_listed(part: Part, key: str, words: type[Enum]) -> None:
     meaning = rows(part)[key][1]
     assert re.findall(r'`"(\w+)"`', meaning) == [word.value for word in words]
 

@@ -8,12 +8,6 @@ from rich.console import Console
 from noisegate.cli import show
 
 QUESTION = "SELECT count(*) FROM liver.patients WHERE age > 60 AND note = ':warning: [red]' AND bmi > 30"
-ACCOUNTS = {
-    "accounts": [
-        {"account": a, "kind": "k", "spent": 0.5, "left": 1.5, "epsilon": 2, "delta": 1e-6}
-        for a in ("population", "population/dataset", "population/dataset/default", "other/panel/default/ana")
-    ]
-}
 PLAN = {
     "fingerprint": "0123456789abcdef" * 4,
     "reason": "timeout",
@@ -48,14 +42,48 @@ def test_a_long_text_has_a_column_where_there_is_room_and_else_its_own_lines(wid
     assert (QUESTION in facts) == (width == 200)
 
 
-def test_accounts_are_a_tree_in_a_narrow_terminal_and_paths_elsewhere() -> None:
-    narrow, wide = console_of(80), console_of(200)
-    show.budget(narrow, ACCOUNTS)
-    show.budget(wide, ACCOUNTS)
-    firsts = [line.split("│")[0].rstrip() for line in text_of(narrow).splitlines()[2:]]
-    assert firsts == ["population", "  dataset", "    default", "other/panel/default/ana"]
-    firsts = [line.split("│")[0].rstrip() for line in text_of(wide).splitlines()[2:]]
-    assert firsts == [a["account"] for a in ACCOUNTS["accounts"]]
+EXPLANATION = {
+    "plan": [],
+    "expected_error": [],
+    "loss": {"epsilon": 0.25, "delta": 0.0, "unit": "person"},
+    "surcharge": {"factor": 1.0, "epsilon": 0.0},
+    "price": {
+        "factor": 1.0, "max_factor": 4.0, "refused": False, "day": None, "replay": False,
+        "lines": [{"what": "share", "why": "14.0 bits, 8 are free: [red] 1 in 83", "adds": 0.0}],
+    },
+    "budget": {"spent": 0.0, "left": 10.0, "delta": 1e-6, "more_like_this": 55},
+    "mechanisms": [], "clamping": [], "notes": [],
+}  # fmt: skip
+
+
+def explained(**changed: object) -> list[str]:
+    console = console_of(200)
+    price = {**EXPLANATION["price"], **changed}
+    surcharge = {"factor": price["factor"], "epsilon": 0.149}
+    show.explanation(console, {**EXPLANATION, "price": price, "surcharge": surcharge})
+    return [line.rstrip() for line in text_of(console).splitlines()]
+
+
+def test_an_explanation_says_line_by_line_what_makes_a_question_dear() -> None:
+    assert not any("more from your own budget" in line or "today" in line for line in explained())
+    lines = [
+        {"what": "conditions", "why": "3 conditions", "adds": 0.0},
+        {"what": "share", "why": "14.0 bits, 8 are free: [red] 1 in 83", "adds": 0.597},
+    ]
+    shown = explained(factor=1.597, lines=lines)
+    at = shown.index("would cost ε 0.25 (δ 0, per person)")
+    assert shown[at + 1].startswith("and ε 0.149 more from your own budget, 1.597 times in all")
+    assert shown[at + 2] == "  + 0.597  share: 14.0 bits, 8 are free: [red] 1 in 83"
+    assert shown[at + 3].startswith("budget left")
+
+
+def test_an_explanation_says_what_would_be_refused_and_what_the_day_still_allows() -> None:
+    shown = explained(factor=4.5, refused=True, day={"tier": "clinical", "most": 5.0, "left": 1.25})
+    assert (
+        "would be refused: more than the 4 times that are answered; to ask it counts against your account"
+        in (shown)
+    )
+    assert "today about ε 1.25 of 5 are left on clinical columns" in shown
 
 
 def test_a_long_run_of_columns_that_differ_in_their_names_is_shown_by_its_ends() -> None:

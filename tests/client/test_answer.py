@@ -106,6 +106,17 @@ def test_a_replay_says_that_it_cost_nothing() -> None:
     assert "cost nothing" in repr(Answer.from_json({**ONE, "replayed": True}))
 
 
+def test_a_surcharge_is_told_where_there_is_one() -> None:
+    surcharge = {"factor": 1.25, "epsilon": 0.125}
+    assert "and ε 0.125 more from your own budget, 1.25 times" in repr(
+        Answer.from_json({**ONE, "surcharge": surcharge})
+    )
+    assert "more from your own budget" not in repr(Answer.from_json(ONE))
+    assert "more from your own budget" not in repr(
+        Answer.from_json({**ONE, "surcharge": {"factor": 1.0, "epsilon": 0.0}})
+    )
+
+
 def test_fields_of_a_later_version_are_kept_and_do_no_harm() -> None:
     answer = Answer.from_json({**ONE, "colour": "blue"})
     assert answer.json["colour"] == "blue"

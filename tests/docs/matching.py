@@ -20,7 +20,8 @@ _SPREAD = re.compile(rf"(?P<v>{_NUMBER}) ± (?P<w>{_NUMBER})")
 _RANGE = re.compile(rf"(?P<v>{_NUMBER}) +\((?:95 %: )?(?P<low>{_END}) to (?P<high>{_END})(?=[);])")
 _MASKS = (
     (re.compile(r"ng_[0-9a-f]{12}_[0-9a-f]{64}"), "SECRET"),
-    (re.compile(r"\b[0-9a-f]{12}(?:[0-9a-f]{52})?\b"), "HEX"),
+    (re.compile(r"\b[0-9a-f]{12}(?:[0-9a-f]{4}|[0-9a-f]{20}|[0-9a-f]{52})?\b"), "HEX"),
+    (re.compile(r"\b\d{8}T\d{6}Z\b"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\+00:00)?"), "TIME"),
     (re.compile(r"\b0:00:\d\d\b"), "ELAPSED"),
 )

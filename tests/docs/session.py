@@ -158,6 +158,7 @@ def as_shown(text: str) -> str:
     """Return output as it is written on a page: no line ends in blanks, and every time is the same."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", _EXAMPLE_TIME, text)
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", _EXAMPLE_TIME.replace(" ", "T"), text)
+    text = re.sub(r"\b\d{8}T\d{6}Z\b", re.sub("[-:]", "", _EXAMPLE_TIME).replace(" ", "T") + "Z", text)
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 
 

@@ -17,8 +17,16 @@ from noisegate.config import OTHER_VARIABLES, PREFIX, Config, load
 from noisegate.gate.access import RIGHTS, Right
 from noisegate.server.gateway import Gateway
 from noisegate.server.http.app import build_app
-from noisegate.server.http.bodies import AnswerReply, AskBody, GrantBody, TokenBody
-from noisegate.server.http.routes import MOST_RECEIPTS
+from noisegate.server.http.bodies import AnswerReply, AskBody, TokenBody
+from noisegate.server.http.budget_bodies import (
+    AccountReply,
+    GrantBody,
+    ReadingReply,
+    RenewalBody,
+    SuspensionBody,
+    TransferBody,
+)
+from noisegate.server.http.receipts import MOST_RECEIPTS
 
 from .pages import ROOT, fences_of, section, table, words_in
 
@@ -30,10 +38,22 @@ NEEDS = {
     "POST /v1/ask": {Right.ASK},
     "POST /v1/explain": {Right.ASK},
     "GET /v1/datasets": {Right.SEE_DATASETS},
+    "GET /v1/datasets/{name}/statement": {Right.SEE_DATASETS},
+    "GET /v1/receipts/{receipt_id}/statement": {Right.ASK, Right.SEE_RECEIPTS},
     "GET /v1/budget": {Right.SEE_OWN_BUDGET, Right.SEE_ALL_BUDGETS},
+    "GET /v1/budget/odometer": {Right.SEE_OWN_BUDGET, Right.SEE_ALL_BUDGETS},
     "POST /v1/budget/grants": {Right.GRANT_BUDGET},
+    "POST /v1/budget/renewals": {Right.GRANT_BUDGET},
+    "POST /v1/budget/transfers": {Right.GRANT_BUDGET},
+    "PUT /v1/budget/suspensions/{account}": {Right.SUSPEND_ACCOUNTS},
+    "DELETE /v1/budget/suspensions/{account}": {Right.SUSPEND_ACCOUNTS},
     "GET /v1/receipts": {Right.SEE_RECEIPTS},
     "GET /v1/receipts/verify": {Right.SEE_RECEIPTS},
+    "GET /v1/receipts/export": {Right.SEE_RECEIPTS},
+    "GET /v1/receipts/checkpoint": {Right.SEE_RECEIPTS},
+    "GET /v1/jobs": {Right.SEE_OWN_BUDGET, Right.SEE_ALL_BUDGETS},
+    "GET /v1/jobs/{job_id}": {Right.SEE_OWN_BUDGET, Right.SEE_ALL_BUDGETS},
+    "DELETE /v1/jobs/{job_id}": {Right.CANCEL_JOBS},
     "GET /v1/plans/closed": {Right.SEE_RECEIPTS},
     "DELETE /v1/plans/closed/{fingerprint}": {Right.OPEN_PLANS},
     "POST /v1/tokens": {Right.MANAGE_TOKENS},
@@ -64,13 +84,20 @@ def test_each_route_names_the_roles_that_may_use_it() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "model"),
-    [("## A question", AskBody), ("POST /v1/budget/grants", GrantBody), ("POST /v1/tokens", TokenBody)],
+    [
+        ("## A question", AskBody),
+        ("POST /v1/budget/grants", GrantBody),
+        ("POST /v1/budget/renewals", RenewalBody),
+        ("POST /v1/budget/transfers", TransferBody),
+        ("PUT /v1/budget/suspensions/{account}", SuspensionBody),
+        ("POST /v1/tokens", TokenBody),
+    ],
 )
 def test_every_field_of_a_request_is_documented(heading: str, model: type[BaseModel]) -> None:
     if heading.startswith("## "):
         text = section(HTTP, heading)
     else:
-        text = section(HTTP, "## Other bodies").partition(f"`{heading}`:")[2].partition("\n\n`POST")[0]
+        text = section(HTTP, "## Other bodies").partition(f"`{heading}`:")[2].partition("`:\n")[0]
     rows = table(text)
     assert [row[0].strip("`") for row in rows] == list(model.model_fields)
     for (name, info), row in zip(model.model_fields.items(), rows, strict=True):
@@ -84,6 +111,16 @@ def test_every_field_of_an_answer_is_documented() -> None:
     for name, inner in AnswerReply.model_fields.items():
         model = inner.annotation
         for part in getattr(model, "model_fields", {}):
+            assert f"`{part}`" in rows[name], f"{name}.{part}"
+
+
+@pytest.mark.parametrize(("heading", "model"), [("An account", AccountReply), ("A reading", ReadingReply)])
+def test_every_field_of_a_budget_is_documented(heading: str, model: type[BaseModel]) -> None:
+    text = section(HTTP, "## Budgets").partition(f"{heading}:")[2].strip().partition("\n\n")[0]
+    rows = {row[0].strip("`"): row[1] for row in table(text)}
+    assert list(rows) == list(model.model_fields)
+    for name, inner in model.model_fields.items():
+        for part in getattr(inner.annotation, "model_fields", {}):
             assert f"`{part}`" in rows[name], f"{name}.{part}"
 
 
@@ -153,7 +190,10 @@ def test_every_setting_is_documented_with_its_default(tmp_path: Path) -> None:
     assert default.catalog == tmp_path / rows["catalog"][2].strip("`")
     assert default.state == tmp_path / rows["state"][2].split("`")[1]
     kinds_of = {"path": Path, "text": str, "whole number": int, "number": float}
-    assert all(isinstance(getattr(default, name), kinds_of[row[1]]) for name, row in rows.items())
+    for name, row in rows.items():
+        held = getattr(default, name)
+        assert isinstance(held, kinds_of[row[1]]) if row[2] != "none" else held is None, name
+    assert float(rows["checkpoint_every"][2].strip("`")) == default.checkpoint_every
 
 
 @pytest.mark.parametrize(
@@ -165,6 +205,8 @@ def test_every_setting_is_documented_with_its_default(tmp_path: Path) -> None:
         ("max_request_bytes", (1_024, 2**30), (1_023, 2**30 + 1)),
         ("padding_ms", (0, 40), (-1, 41)),
         ("max_in_flight", (1, 1_024), (0, 1_025)),
+        ("checkpoint_every", (1, 86_400), (0, 86_401)),
+        ("ledger", ("postgresql://h/d", "postgresql://u:p@h:5433/d?sslmode=require"), ("", "sqlite:///x")),
         ("memory_limit", ("512MB", "8GiB"), ("much", "2")),
     ],
 )

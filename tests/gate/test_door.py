@@ -3,15 +3,27 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from noisegate.errors import Blocked, BudgetExhausted, Conflict, EngineFailed, Forbidden
+from noisegate.errors import (
+    Blocked,
+    BudgetExhausted,
+    Conflict,
+    EngineFailed,
+    Forbidden,
+    LedgerUnavailable,
+    NoisegateError,
+    Throttled,
+)
 from noisegate.gate.access import Asker, Right, Role, require
-from noisegate.gate.door import MOST_FAILURES, Gate, Offer, account_ids
+from noisegate.gate.door import Gate, Offer, account_ids
+from noisegate.gate.failures import MOST_FAILURES
+from noisegate.ledger import answers
 from noisegate.ledger.accounts import Account
 from noisegate.ledger.store import Ledger
 from noisegate.privacy.curves import pure
@@ -47,7 +59,7 @@ def spent(ledger: Ledger, account: str = "olmsted/liver/default/ana") -> Loss:
 
 def test_the_charge_is_on_every_account_before_work_begins(ledger, gate):
     with gate.open_passage(ANA, offer()) as passage:
-        assert [spent(ledger, a) for a in account_ids("olmsted", ("liver",), "ana")] == [HALF] * 4
+        assert [spent(ledger, a) for a in account_ids("olmsted", ("liver",), ANA)] == [HALF] * 4
         passage.close("{}")
 
 
@@ -124,6 +136,115 @@ def test_a_failure_after_the_answer_is_stored_closes_nothing(ledger, gate):
         assert passage.stored == '"a"'
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_ledger_that_is_away_at_the_close_is_no_failure_of_the_work(ledger, gate, monkeypatch, times):
+    plain, tries = ledger.close, []
+
+    def away(charge: int, answer: str) -> object:
+        tries.append(answer)
+        if len(tries) <= times:
+            raise LedgerUnavailable("a lock was held for too long")
+        return plain(charge, answer)
+
+    monkeypatch.setattr(ledger, "close", away)
+    released = []
+    with suppress(LedgerUnavailable), gate.open_passage(ANA, offer()) as passage:
+        released.append(passage.close('"a"'))
+    assert (tries, released) == (['"a"'] * 2, ['"a"'] if times == 1 else [])
+    assert ledger.suspended() == ()
+    assert spent(ledger) == HALF
+    with gate.open_passage(ANA, offer()) as passage:
+        assert passage.replayed == (times == 1)
+        assert passage.close('"b"') == ('"a"' if times == 1 else '"b"')
+
+
+def test_a_charge_that_was_lost_meanwhile_releases_nothing_and_closes_nothing(ledger, gate):
+    with pytest.raises(Conflict), gate.open_passage(ANA, offer()) as passage:
+        ledger._writer.run(answers.recover)
+        passage.close('"a"')
+    assert ledger.find_answer("a") is None
+    assert ledger.suspended() == ()
+
+
+def test_an_error_of_the_work_after_a_refused_close_closes_the_plan(ledger, gate, monkeypatch):
+    def away(*_: object) -> None:
+        raise LedgerUnavailable("the disk is full")
+
+    with pytest.raises(RuntimeError), gate.open_passage(ANA, offer()) as passage:
+        with monkeypatch.context() as patched, pytest.raises(LedgerUnavailable):
+            patched.setattr(ledger, "close", away)
+            passage.close('"a"')
+        raise RuntimeError("a bug")
+    assert [plan.fingerprint for plan in ledger.suspended()] == ["a"]
+
+
+def test_a_failure_is_written_where_the_ledger_was_away_for_a_moment(ledger, gate, monkeypatch):
+    plain, tries = ledger.fail, []
+
+    def away(*given: object) -> None:
+        tries.append(given)
+        if len(tries) == 1:
+            raise LedgerUnavailable("a lock was held for too long")
+        plain(*given)
+
+    monkeypatch.setattr(ledger, "fail", away)
+    with pytest.raises(EngineFailed), gate.open_passage(ANA, offer()):
+        raise EngineFailed
+    assert [plan.fingerprint for plan in ledger.suspended()] == ["a"]
+
+
+def test_a_stored_passage_releases_what_is_stored_whatever_it_is_handed(ledger, gate):
+    with gate.open_passage(ANA, offer()) as passage:
+        passage.close('"a"')
+    with gate.open_passage(ANA, offer()) as passage:
+        assert passage.close('"uncharged"') == '"a"'
+
+
+def test_from_the_first_failure_on_what_is_in_progress_counts_as_failures_to_come(ledger, gate):
+    tiny = pure(Fraction(1, 1000))
+    with pytest.raises(EngineFailed), gate.open_passage(ANA, offer("first", tiny)):
+        raise EngineFailed
+    begun, told, go = threading.Barrier(41), [], threading.Event()
+
+    def fails(i: int) -> None:
+        begun.wait()
+        try:
+            with gate.open_passage(ANA, offer(f"q{i}", tiny)):
+                go.wait()
+                raise EngineFailed
+        except NoisegateError as error:
+            told.append(type(error))
+
+    threads = [threading.Thread(target=fails, args=(i,)) for i in range(40)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    time.sleep(0.3)
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert len(ledger.suspended()) <= MOST_FAILURES
+    assert Throttled in told
+    assert set(told) <= {EngineFailed, Throttled, Blocked}
+
+
+def test_questions_that_are_throttled_after_a_failure_may_be_asked_when_others_have_ended(ledger, gate):
+    tiny = pure(Fraction(1, 1000))
+    with pytest.raises(EngineFailed), gate.open_passage(ANA, offer("first", tiny)):
+        raise EngineFailed
+    with ExitStack() as held:
+        for i in range(MOST_FAILURES - 1):
+            held.enter_context(gate.open_passage(ANA, offer(f"q{i}", tiny))).close("{}")
+        with pytest.raises(Throttled), gate.open_passage(ANA, offer("one more", tiny)):
+            pytest.fail("one question too many was let through")
+    with gate.open_passage(ANA, offer("one more", tiny)) as passage:
+        passage.close("{}")
+    ledger.unsuspend("first")  # then any number may be in progress
+    with ExitStack() as held:
+        for i in range(20):
+            held.enter_context(gate.open_passage(ANA, offer(f"r{i}", tiny))).close("{}")
+
+
 def test_a_few_failures_on_a_dataset_close_it_for_fresh_questions(ledger, gate):
     small = pure(Fraction(1, 100))
     for i in range(MOST_FAILURES):
@@ -186,6 +307,22 @@ def test_an_idempotency_key_belongs_to_one_question(ledger, gate):
     assert spent(ledger) == pure(Fraction(1, 10))
 
 
+def test_a_namesake_on_other_data_or_in_another_project_uses_up_no_key(ledger, gate):
+    for path in ("olmsted/heart", "olmsted/heart/default", "olmsted/liver/stroke"):
+        ledger.open_account(Account.at(path, LIMITS))
+    tenth = pure(Fraction(1, 10))
+    namesakes = (
+        (Asker("ana", Role.ANALYST, frozenset({"heart"})), replace(offer("h", tenth), datasets=("heart",))),
+        (replace(ANA, project="stroke"), offer("s", tenth)),
+        (ANA, offer("a", tenth)),
+    )
+    for asker, wanted in namesakes:
+        with gate.open_passage(asker, wanted, "k") as passage:
+            passage.close("{}")
+    with pytest.raises(Conflict), gate.open_passage(ANA, offer("b", tenth), "k"):
+        pytest.fail("a used key was let through with another question")
+
+
 def test_two_askers_may_use_the_same_key(ledger, gate):
     for name in ("ana", "ben"):
         with gate.open_passage(replace(ANA, name=name), offer(name, pure(Fraction(1, 10))), "k") as passage:
@@ -209,3 +346,7 @@ def test_every_right_is_held_by_some_role_and_denied_to_another(right):
 
 def test_who_raises_a_limit_cannot_ask():
     assert not any(may(role, Right.ASK) and may(role, Right.GRANT_BUDGET) for role in Role)
+
+
+def test_who_suspends_accounts_cannot_ask():
+    assert not any(may(role, Right.ASK) and may(role, Right.SUSPEND_ACCOUNTS) for role in Role)

@@ -21,6 +21,8 @@ class House:
 
     ledger: Ledger
     directory: Path
+    url: str | None = None
+    clock: Callable[[], int] | None = None
     cent: Loss = field(default_factory=lambda: pure(Fraction(1, 100)))
     roomy: Limits = ROOMY
 
@@ -68,17 +70,32 @@ class House:
     def reopen(self) -> None:
         """Shut the ledger and open it again."""
         self.ledger.shut()
-        self.ledger = Ledger.open(self.directory)
+        self.ledger = Ledger.open(self.directory, url=self.url, clock=self.clock)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> str:
+    """Name the store. A module of tests for one of them says so: `indirect=True`, with its name."""
+    return str(request.param)
 
 
 @pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[Callable[[Limits], House]]:
+def make_url(store: str, request: pytest.FixtureRequest) -> Callable[[], str | None]:
+    """Return a maker of places for ledgers: None for SQLite in the state directory, or a server's URL."""
+    if store == "sqlite":
+        return lambda: None
+    make: Callable[[], str] = request.getfixturevalue("postgres").make_ledger
+    return make
+
+
+@pytest.fixture
+def make_house(tmp_path: Path, make_url: Callable[[], str | None]) -> Iterator[Callable[[Limits], House]]:
     """Return a maker of ledgers with one analyst, ana, whose whole path has the same limits."""
     made: list[House] = []
 
     def make(limits: Limits) -> House:
-        directory = tmp_path / f"state{len(made)}"
-        house = House(Ledger.open(directory), directory)
+        directory, url = tmp_path / f"state{len(made)}", make_url()
+        house = House(Ledger.open(directory, url=url), directory, url)
         made.append(house)
         house.open_path("olmsted/liver/default/ana", limits)
         return house
@@ -92,3 +109,23 @@ def make_house(tmp_path: Path) -> Iterator[Callable[[Limits], House]]:
 def house(make_house: Callable[[Limits], House]) -> House:
     """Return a ledger with one analyst and room for many questions."""
     return make_house(ROOMY)
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that stands still until it is set: seconds since 1970 UTC."""
+
+    seconds: int = 20_000 * 86_400 + 12 * 3_600
+
+    def __call__(self) -> int:
+        return self.seconds
+
+
+@pytest.fixture
+def timed(tmp_path: Path, make_url: Callable[[], str | None]) -> Iterator[House]:
+    """Return a ledger with one analyst and room for many questions, whose clock starts at a noon."""
+    clock, directory, url = Clock(), tmp_path / "timed", make_url()
+    house = House(Ledger.open(directory, url=url, clock=clock), directory, url, clock)
+    house.open_path("olmsted/liver/default/ana")
+    yield house
+    house.ledger.shut()

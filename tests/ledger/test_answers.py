@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from noisegate.errors import Blocked, Conflict, NotFound
+from noisegate.ledger import answers, charges
 from noisegate.ledger.store import ChargeState, IdempotencyKey, ReceiptKind
 
 ANA = "olmsted/liver/default/ana"
@@ -126,3 +129,57 @@ def test_an_answer_is_found_however_long_it_is_and_however_many_there_are(house)
         house.answer(f"f{i}", str(i))
     assert house.ledger.find_answer("long").answer == long
     assert [house.ledger.find_answer(f"f{i}").answer for i in range(20)] == [str(i) for i in range(20)]
+
+
+def test_answers_that_are_closed_together_are_those_that_would_be_closed_one_by_one(house):
+    first, twin, other, failed = (house.ledger.charge(house.wanted(f)).id for f in ("f", "f", "g", "h"))
+    house.ledger.fail(failed, "timeout")
+    before = len(house.ledger.receipts("liver", limit=1000))
+    wanted = [
+        answers.closing(charge, f'"{text}"')
+        for charge, text in (
+            (twin, "t"),
+            (first, "f"),
+            (other, "g"),
+            (twin, "again"),
+            (failed, "h"),
+            (99, "x"),
+        )
+    ]
+    results = house.ledger._writer.run(lambda transaction: answers.perform(transaction, wanted))
+    closed, refused = results[:4], [r.error for r in results[4:]]
+    assert [(s.charge, s.answer) for s in closed] == [
+        (twin, '"t"'),
+        (twin, '"t"'),
+        (other, '"g"'),
+        (twin, '"t"'),
+    ]
+    assert [s.receipt.charge for s in closed] == [twin, first, other, twin]
+    assert closed[3] == closed[0]
+    assert [type(error) for error in refused] == [Conflict, NotFound]
+    assert len(house.ledger.receipts("liver", limit=1000)) == before + 3
+    assert house.ledger.find_answer("f").answer == '"t"'
+    assert house.ledger.find_answer("h") is None
+    assert house.ledger.verify().whole
+
+
+def test_recovery_settles_the_charges_of_gateways_that_are_gone_and_no_others(house):
+    def as_replica(number, fingerprint):
+        request = charges.request(house.wanted(fingerprint), replica=number)
+        return house.ledger._writer.together(charges.TAKE, request).id
+
+    gone, alive, job = (as_replica(number, f"f{number}") for number in (7, 8, 9))
+    wanted = replace(house.wanted("job"), steps=2)
+    house.ledger._writer.together(charges.TAKE, charges.request(wanted, replica=7))
+
+    def recover(transaction):
+        assert answers.replicas_with_open_charges(transaction) == {7, 8, 9}
+        return answers.recover(transaction, {7, 9})
+
+    assert house.ledger._writer.run(recover) == 2
+    for charge in (gone, job):
+        with pytest.raises(Conflict, match="is lost already"):
+            house.ledger.close(charge, "{}")
+    house.ledger.close(alive, "{}")
+    assert kinds(house)[-3:] == ["lost", "lost", "answer"]
+    assert house.ledger.verify().whole

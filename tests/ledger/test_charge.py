@@ -1,11 +1,15 @@
+import json
+import threading
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from sqlalchemy import update
 
 from noisegate.errors import BudgetExhausted, Conflict, InternalError, NotFound
-from noisegate.ledger import balances, charges
-from noisegate.ledger.store import Account, Charge, IdempotencyKey, Kind
+from noisegate.ledger import balances, chain, charges, decide, schema
+from noisegate.ledger.records import JobState, canonical
+from noisegate.ledger.store import Account, Charge, Daily, IdempotencyKey, Kind
 from noisegate.privacy.curves import gaussian, pure, with_delta
 from noisegate.privacy.filter import Limits, admits, capacity
 from noisegate.privacy.loss import INFINITE, NANO, ORDERS, ZERO, Loss
@@ -151,27 +155,56 @@ def test_a_charge_to_an_account_that_is_not_open_takes_nothing(house):
 
 def test_without_the_check_in_python_the_conditional_update_refuses(make_house, monkeypatch):
     house = make_house(Limits.of(Fraction(1, 100), Fraction(0)))
-    monkeypatch.setattr(charges, "admits", lambda *_: True)
+    monkeypatch.setattr(decide, "admits", lambda *_: True)
     house.ledger.charge(house.wanted("f"))
-    with pytest.raises(InternalError, match="two filters disagree"):
+    with pytest.raises(InternalError, match="not what was decided on"):
         house.ledger.charge(house.wanted("g"))
     assert spent(house, ANA) == house.cent
 
 
 def test_without_either_the_check_of_the_schema_refuses(make_house, monkeypatch):
     house = make_house(Limits.of(Fraction(1, 100), Fraction(0)))
-    monkeypatch.setattr(charges, "admits", lambda *_: True)
-    monkeypatch.setattr(balances, "_TAKE", without_filter())
+    monkeypatch.setattr(decide, "admits", lambda *_: True)
+    held = (*balances._SPENT, *balances._SURCHARGE, "charges")
+    monkeypatch.setattr(balances, "_TAKE", balances._set(*held))
     house.ledger.charge(house.wanted("f"))
     with pytest.raises(InternalError, match="cannot hold"):
         house.ledger.charge(house.wanted("g"))
     assert spent(house, ANA) == house.cent
 
 
-def without_filter():
-    taken = balances.schema.account
-    values = {taken.c[held]: total for held, total in balances._NEW.items()}
-    return update(taken).where(taken.c.id == balances.bindparam("of")).values(values)
+def meddle(monkeypatch, module, name, statement):
+    """Have a statement run in the same transaction, after `module.name` has read what will be decided on."""
+    plain = getattr(module, name)
+
+    def read(transaction, *rest):
+        found = plain(transaction, *rest)
+        assert transaction.change(statement) >= 1
+        return found
+
+    monkeypatch.setattr(module, name, read)
+
+
+account, head = schema.account, schema.chain
+CHANGED = update(account).where(account.c.id == ANA).values(version=account.c.version + 1)
+MOVED = update(head).where(head.c.dataset == "liver").values(seq=head.c.seq + 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "statement"), [(balances, "lock", CHANGED), (chain, "links", MOVED)]
+)
+def test_what_changed_after_it_was_read_is_never_written_over(house, monkeypatch, module, name, statement):
+    house.ledger.charge(house.wanted("f"))
+    with monkeypatch.context() as patched:
+        meddle(patched, charges, "_read", statement)
+        with pytest.raises(InternalError, match="not what was decided on"):
+            house.ledger.charge(house.wanted("g"))
+        meddle(patched, module, name, statement)
+        with pytest.raises(InternalError, match="not what was decided on"):
+            house.ledger.renew(ANA, None, until=None, by="cleo")
+    assert spent(house, ANA) == house.cent
+    assert house.ledger.find_account(ANA).period.number == 1
+    assert house.ledger.verify().whole
 
 
 @pytest.mark.parametrize("delta_keys", [0, 1])
@@ -179,7 +212,7 @@ def test_python_and_the_database_draw_the_same_line_at_every_order(make_house, m
     limits = Limits(Fraction(1), Fraction(1, 10**6), Fraction(delta_keys, 10**7))
     full = capacity(limits)
     house = make_house(limits)
-    monkeypatch.setattr(charges, "admits", lambda *_: True)
+    monkeypatch.setattr(decide, "admits", lambda *_: True)
     for order in range(len(ORDERS)):
         for over in (0, 1):
             above = [min(c + 1, INFINITE) for c in full.renyi]
@@ -279,3 +312,82 @@ def test_a_refused_charge_does_not_use_up_its_key(make_house):
     with pytest.raises(BudgetExhausted):
         house.ledger.charge(house.wanted("f", pure(Fraction(1)), idempotency=key()))
     house.ledger.charge(house.wanted("f", idempotency=key()))
+
+
+def test_a_receipt_tells_all_of_a_charge_as_canonical_json(timed):
+    wanted = replace(
+        timed.wanted("f", surcharges={ANA: timed.cent.times(2)}, idempotency=key()),
+        asker="ána",
+        tier="clinical",
+        daily=Daily(5, 9),
+        conditions='[["age",">",40]]',
+        steps=3,
+        body={"question": "SELECT 'é'", "title": "a model", "nested": {"b": [1, None], "a": True}},
+    )
+    [receipt] = timed.ledger.charge(wanted).receipts
+    assert receipt.body == canonical(json.loads(receipt.body))
+    assert receipt.content() == {
+        "accounts": list(timed.path_to(ANA)),
+        "asker": "ána",
+        "conditions": '[["age",">",40]]',
+        "daily": [5, 9],
+        "datasets": ["liver"],
+        "fingerprint": "f",
+        "idempotency": ["ana", "k", "r"],
+        "loss": {"delta": 0, "renyi": list(timed.cent.renyi)},
+        "periods": dict.fromkeys(timed.path_to(ANA), 1),
+        "public": {"question": "SELECT 'é'", "title": "a model", "nested": {"b": [1, None], "a": True}},
+        "steps": 3,
+        "surcharges": {ANA: {"delta": 0, "renyi": list(timed.cent.times(2).renyi)}},
+        "tier": "clinical",
+    }
+    assert receipt.at == timed.clock()
+    job = timed.ledger.job(receipt.charge)
+    assert (job.asker, job.title, job.datasets) == ("ána", "a model", ("liver",))
+    assert (job.reserved, job.drawn, job.steps, job.steps_drawn) == (timed.cent, ZERO, 3, 0)
+    assert (job.state, job.created, job.changed) == (JobState.RUNNING, timed.clock(), timed.clock())
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"daily": Daily(1, 1), "tier": ""},
+        {"steps": 0},
+    ],
+)
+def test_a_charge_whose_facts_do_not_fit_each_other_cannot_be_made(house, facts):
+    with pytest.raises(ValueError, match=r"tier|step"):
+        replace(house.wanted("f"), **facts)
+
+
+@pytest.mark.parametrize("amounts", [(-1, 1), (1, -1), (1, 2**63)])
+def test_a_days_amounts_fit_the_ledger(amounts):
+    with pytest.raises(ValueError, match="a day's amounts"):
+        Daily(*amounts)
+
+
+def test_a_charge_that_the_database_refuses_leaves_those_that_were_sent_with_it(make_house, monkeypatch):
+    """What it would have written undoes the batch, and each charge is then taken alone."""
+    house = make_house(Limits.of(Fraction(1, 10), Fraction(0)))
+    monkeypatch.setattr(decide, "admits", lambda *_: True)
+    held = (*balances._SPENT, *balances._SURCHARGE, "charges")
+    monkeypatch.setattr(balances, "_TAKE", balances._set(*held))
+    outcomes, start = {}, threading.Barrier(9)
+
+    def ask(i):
+        start.wait()
+        loss = house.cent.times(50 if i == 4 else 1)
+        try:
+            outcomes[i] = house.ledger.charge(house.wanted(f"f{i}", loss)).id
+        except InternalError as error:
+            outcomes[i] = error.message
+
+    running = [threading.Thread(target=ask, args=(i,)) for i in range(9)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert "cannot hold such an entry" in outcomes.pop(4)
+    assert len(set(outcomes.values())) == 8
+    assert spent(house, ANA) == house.cent.times(8)
+    assert house.ledger.verify().whole

@@ -10,13 +10,20 @@ from pathlib import Path
 import pytest
 
 from noisegate.errors import LedgerUnavailable, StateLocked
-from noisegate.ledger import sqlite, store
-from noisegate.ledger.sqlite import LEDGER_FILE
+from noisegate.ledger import sqlite
+from noisegate.ledger.sqlite import LEDGER_FILE, SqliteSession
 from noisegate.ledger.store import Ledger
+from noisegate.ledger.writer import Writer
 
 ANA = "olmsted/liver/default/ana"
 HERE = Path(__file__).parent
 CONSTANT = (sqlite.unavailable().message, sqlite.unavailable().hint)
+
+
+@pytest.fixture
+def store():
+    """What is done here is done to a file."""
+    return "sqlite"
 
 
 def outcome(work):
@@ -50,7 +57,7 @@ def whole(house, charges):
 
 def broken_connections(monkeypatch, *pragmas):
     """Make each new writer's connection run these first. Returns what undoes it."""
-    plain = store.connect
+    plain = sqlite.connect
 
     def connect(file):
         connection = plain(file)
@@ -58,8 +65,8 @@ def broken_connections(monkeypatch, *pragmas):
             connection.execute(pragma)
         return connection
 
-    monkeypatch.setattr(store, "connect", connect)
-    return lambda: monkeypatch.setattr(store, "connect", plain)
+    monkeypatch.setattr(sqlite, "connect", connect)
+    return lambda: monkeypatch.setattr(sqlite, "connect", plain)
 
 
 def test_a_full_disk_refuses_everyone_who_waits_and_takes_nothing(house, monkeypatch):
@@ -92,7 +99,7 @@ def test_a_read_only_ledger_refuses_and_can_still_be_read(house, monkeypatch):
     house.answer("f")
     mend = broken_connections(monkeypatch, "PRAGMA query_only = ON")
     house.ledger._writer.stop()
-    house.ledger._writer = store.Writer(lambda: store.connect(house.directory / LEDGER_FILE), store.Texts())
+    house.ledger._writer = Writer(house.ledger._storage)
     assert many(house) == [CONSTANT] * 24
     assert house.ledger.find_answer("f") is not None
     whole(house, 1)
@@ -112,30 +119,19 @@ def test_a_database_that_someone_else_has_locked_refuses_until_it_is_free(house,
     whole(house, 1)
 
 
-class Held:
-    """A connection whose commits wait until they are let go, and then do as they are told."""
-
-    def __init__(self, connection, reached, let_go, fails):
-        self.connection, self.reached, self.let_go, self.fails = connection, reached, let_go, fails
-
-    def execute(self, text, *values):
-        if text == "COMMIT":
-            self.reached.set()
-            self.let_go.wait()
-            if self.fails:
-                raise sqlite3.OperationalError("disk I/O error")
-        return self.connection.execute(text, *values)
-
-    def close(self):
-        self.connection.close()
-
-
 @pytest.mark.parametrize("fails", [False, True])
 def test_nobody_is_told_before_the_commit_and_a_commit_that_fails_takes_nothing(house, monkeypatch, fails):
-    house.reopen()
     reached, let_go, told = threading.Event(), threading.Event(), []
-    plain = store.connect
-    monkeypatch.setattr(store, "connect", lambda file: Held(plain(file), reached, let_go, fails))
+    plain = SqliteSession.commit
+
+    def held(session):
+        reached.set()
+        let_go.wait()
+        if fails:
+            raise sqlite3.OperationalError("disk I/O error")
+        plain(session)
+
+    monkeypatch.setattr(SqliteSession, "commit", held)
     asker = threading.Thread(
         target=lambda: told.append(outcome(lambda: house.ledger.charge(house.wanted("f")).id))
     )
@@ -147,7 +143,7 @@ def test_nobody_is_told_before_the_commit_and_a_commit_that_fails_takes_nothing(
     let_go.set()
     asker.join()
     assert told == [CONSTANT if fails else 1]
-    monkeypatch.setattr(store, "connect", plain)
+    monkeypatch.setattr(SqliteSession, "commit", plain)
     whole(house, 0 if fails else 1)
 
 
@@ -185,7 +181,7 @@ def test_a_file_that_is_corrupted_while_open_refuses_and_does_not_crash(house):
     with file.open("r+b") as stream:
         stream.seek(4096)
         stream.write(b"\x55" * (len(content) - 4096))
-    house.ledger._readers.clear()
+    house.ledger._readers._idle.clear()
     assert outcome(lambda: house.ledger.find_account("olmsted/panel")) == CONSTANT
     assert outcome(house.ledger.verify) == CONSTANT
 

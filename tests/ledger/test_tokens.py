@@ -37,6 +37,7 @@ def test_a_secret_has_256_bits_and_names_its_token(house):
     assert house.ledger.create_token("ana", Role.ANALYST, "*")[1] != secret
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_no_file_of_the_ledger_holds_a_secret(house):
     _, secret = house.ledger.create_token("ana", Role.ANALYST, "*")
     house.ledger.find_token(secret)
@@ -99,6 +100,27 @@ def test_a_token_expires_by_the_ledgers_clock_even_when_remembered(tmp_path):
         assert ledger.find_token(secret) == token
         now[0] += 1
         assert ledger.find_token(secret) is None
+
+
+def test_a_clock_that_is_set_back_revives_no_token(timed):
+    ends = datetime.fromtimestamp(timed.clock() + 60, UTC)
+    _, secret = timed.ledger.create_token("ana", Role.ANALYST, "*", ends)
+    timed.clock.seconds += 60
+    timed.ledger.register_version("liver", "[liver]", "d")
+    assert timed.ledger.find_token(secret) is None
+    timed.clock.seconds -= 30
+    assert timed.ledger.find_token(secret) is None
+    timed.reopen()
+    assert timed.ledger.find_token(secret) is None
+
+
+def test_a_token_names_the_project_its_bearer_asks_for(house):
+    made, secret = house.ledger.create_token("ana", Role.ANALYST, "*", project="trial")
+    plain, _ = house.ledger.create_token("ben", Role.ANALYST, "*")
+    assert (made.project, plain.project) == ("trial", "default")
+    house.reopen()
+    assert house.ledger.find_token(secret) == made
+    assert {t.name: t.project for t in house.ledger.list_tokens()} == {"ana": "trial", "ben": "default"}
 
 
 def test_a_token_needs_a_name_and_a_time_zone(house):

@@ -1,7 +1,7 @@
 """A gateway without data or ledger: it answers from a table of replies and remembers what it was asked."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from noisegate.ask.answer import Answer, AnswerColumn, BudgetLine, Estimated
@@ -26,6 +26,8 @@ def an_answer(value: int = 1_234, *, replayed: bool = False) -> Answer:
         nominal=0.5,
         epsilon=0.5,
         delta=0.0,
+        factor=1.0,
+        surcharge=0.0,
         mechanisms=("discrete Laplace with scale 2",),
         clamping=(),
         notes=(),
@@ -34,6 +36,23 @@ def an_answer(value: int = 1_234, *, replayed: bool = False) -> Answer:
         receipt_id="liver:3",
         receipt_hash="ab" * 32,
     )
+
+
+def a_statement(kind: str, name: str) -> Json:
+    """A statement with one section; what real ones say is tried where they are made."""
+    about: Json = {"version": 1, "notes": "", "synthetic": True, "hash": "ab", "question": "", "plan": []}
+    about |= {"charged": "2026-01-15T10:00:00+00:00", "result": "An answer was released."}
+    section: Json = {"title": "Bias", "says": ["None."], "facts": {}, "proofs": [], "weaknesses": []}
+    return {
+        "statement": kind,
+        "name": name,
+        "title": "A small ward",
+        "as_of": "2026-01-15T10:00:00+00:00",
+        "guideline": "a guideline",
+        "software": "Noisegate",
+        "about": about,
+        "sections": {"bias": section},
+    }
 
 
 # ruff: noqa: ARG002
@@ -46,6 +65,7 @@ class FakeGateway:
         self.on_ask = on_ask or self._answer_or_replay
         self.asked: list[tuple[Question, Asker, str | None]] = []
         self.calls: list[tuple[object, ...]] = []
+        self.export: Callable[[], Iterator[bytes]] = lambda: iter((b'{"format":1}\n', b"{}\n" * 1_000))
         self._seen: set[Question] = set()
         self._guard = threading.Lock()
 
@@ -74,22 +94,106 @@ class FakeGateway:
     def datasets(self, asker: Asker) -> list[Json]:
         return [{"name": "liver", "title": "NAFLD cohort"}]
 
-    def budget(self, asker: Asker) -> Json:
+    def budget(self, asker: Asker, account: str | None = None) -> Json:
+        self.calls.append(("budget", account))
         return {"accounts": []}
 
+    def odometer(self, asker: Asker, by: str, account: str | None, days: int | None) -> Json:
+        self.calls.append(("odometer", by, account, days))
+        return {"by": by, "readings": [], "note": ""}
+
     def grant(
-        self, asker: Asker, dataset: str, analyst: str, epsilon: Fraction, delta: Fraction | None
+        self,
+        asker: Asker,
+        dataset: str,
+        analyst: str | None,
+        epsilon: Fraction,
+        delta: Fraction | None,
+        *,
+        project: str = "default",
+        until: str | None = None,
+        every: str | None = None,
     ) -> Json:
         require(asker, Right.GRANT_BUDGET)
-        self.calls.append(("grant", dataset, analyst, epsilon, delta))
+        self.calls.append(("grant", dataset, analyst, epsilon, delta, project, until, every))
         return {"dataset": dataset}
 
-    def receipts(self, asker: Asker, dataset: str | None, after: int, limit: int) -> Json:
+    def renew(
+        self,
+        asker: Asker,
+        account: str,
+        reason: str,
+        epsilon: Fraction | None,
+        delta: Fraction | None,
+        *,
+        until: str | None = None,
+        every: str | None = None,
+    ) -> Json:
+        require(asker, Right.GRANT_BUDGET)
+        self.calls.append(("renew", account, reason, epsilon, delta, until, every))
+        return {"accounts": []}
+
+    def transfer(
+        self,
+        asker: Asker,
+        dataset: str,
+        giver: str,
+        taker: str,
+        epsilon: Fraction,
+        *,
+        project: str = "default",
+    ) -> Json:
+        require(asker, Right.GRANT_BUDGET)
+        self.calls.append(("transfer", dataset, giver, taker, epsilon, project))
+        return {"accounts": []}
+
+    def suspend(self, asker: Asker, account: str, reason: str) -> Json:
+        require(asker, Right.SUSPEND_ACCOUNTS)
+        self.calls.append(("suspend", account, reason))
+        return {"account": account}
+
+    def resume(self, asker: Asker, account: str) -> Json:
+        require(asker, Right.SUSPEND_ACCOUNTS)
+        self.calls.append(("resume", account))
+        return {"account": account}
+
+    def statement(self, asker: Asker, dataset: str) -> Json:
+        self.calls.append(("statement", dataset))
+        return a_statement("dataset", dataset)
+
+    def release_statement(self, asker: Asker, receipt: str) -> Json:
+        self.calls.append(("release_statement", receipt))
+        return a_statement("release", receipt)
+
+    def receipts(self, asker: Asker, dataset: str | None, after: str | None, limit: int) -> Json:
         self.calls.append(("receipts", dataset, after, limit))
-        return {"receipts": [], "next": None}
+        return {"receipts": [], "next": "", "more": False}
+
+    def export_receipts(self, asker: Asker, dataset: str | None) -> Iterator[bytes]:
+        require(asker, Right.SEE_RECEIPTS)
+        self.calls.append(("export_receipts", dataset))
+        return self.export()
+
+    def checkpoint(self, asker: Asker) -> Json:
+        require(asker, Right.SEE_RECEIPTS)
+        return {"heads": {"liver": [3, "ab" * 32]}}
 
     def verify_receipts(self, asker: Asker) -> Json:
         return {"whole": True}
+
+    def jobs(self, asker: Asker) -> list[Json]:
+        return [{"id": 7, "state": "running"}]
+
+    def job(self, asker: Asker, charge: int) -> Json:
+        if charge != 7:
+            raise NotFound(f"there is no job {charge} here")
+        return {"id": 7, "state": "running"}
+
+    def cancel_job(self, asker: Asker, charge: int) -> Json:
+        require(asker, Right.CANCEL_JOBS)
+        self.job(asker, charge)
+        self.calls.append(("cancel_job", charge))
+        return {"id": charge, "state": "cancelled"}
 
     def closed_plans(self, asker: Asker) -> list[Json]:
         require(asker, Right.SEE_RECEIPTS)
@@ -101,10 +205,16 @@ class FakeGateway:
             raise NotFound("no plan with this fingerprint is closed")
 
     def create_token(
-        self, asker: Asker, name: str, role: str, datasets: Sequence[str] | None, expires_days: int | None
+        self,
+        asker: Asker,
+        name: str,
+        role: str,
+        datasets: Sequence[str] | None,
+        expires_days: int | None,
+        project: str = "default",
     ) -> Json:
         require(asker, Right.MANAGE_TOKENS)
-        self.calls.append(("create_token", name, role, datasets, expires_days))
+        self.calls.append(("create_token", name, role, datasets, expires_days, project))
         return {"id": "abc", "secret": "ng_abc_def"}
 
     def list_tokens(self, asker: Asker) -> list[Json]:

@@ -57,6 +57,7 @@ def test_an_answer_has_exactly_the_documented_shape(http: TestClient) -> None:
         ],
         "confidence": 0.95,
         "loss": {"nominal_epsilon": 0.5, "epsilon": 0.5, "delta": 0.0, "unit": "person"},
+        "surcharge": {"factor": 1.0, "epsilon": 0.0},
         "mechanisms": ["discrete Laplace with scale 2"],
         "clamping": [],
         "notes": [],
@@ -127,7 +128,12 @@ def test_a_body_that_is_no_question_is_bad_input(http: TestClient, gateway: Fake
         ("POST", "/v1/budget/grants"),
         ("GET", "/v1/receipts"),
         ("GET", "/v1/receipts/verify"),
+        ("GET", "/v1/receipts/export"),
+        ("GET", "/v1/receipts/checkpoint"),
         ("POST", "/v1/tokens"),
+        ("GET", "/v1/jobs"),
+        ("GET", "/v1/jobs/7"),
+        ("DELETE", "/v1/jobs/7"),
         ("GET", "/v1/plans/closed"),
         ("DELETE", "/v1/plans/closed/abc"),
         ("GET", "/v1/tokens"),
@@ -234,6 +240,10 @@ def test_a_failure_outside_of_questions_is_just_as_silent(caplog: pytest.LogCapt
         ("GET", "/v1/receipts?limit=0", 400, "bad_input"),
         ("GET", "/v1/receipts?limit=many", 400, "bad_input"),
         ("GET", "/v1/receipts?dataset=a%20b", 400, "bad_input"),
+        ("GET", "/v1/receipts?after=" + "7" * 32_769, 400, "bad_input"),
+        ("GET", "/v1/receipts/export?dataset=a%20b", 400, "bad_input"),
+        ("GET", "/v1/receipts/export", 403, "forbidden"),
+        ("GET", "/v1/receipts/checkpoint", 403, "forbidden"),
         ("DELETE", "/v1/tokens/other", 404, "not_found"),
     ],
 )
@@ -336,10 +346,22 @@ def test_the_openapi_document_describes_every_route(http: TestClient) -> None:
         ("/v1/ask", "post"),
         ("/v1/explain", "post"),
         ("/v1/datasets", "get"),
+        ("/v1/datasets/{name}/statement", "get"),
+        ("/v1/receipts/{receipt_id}/statement", "get"),
         ("/v1/budget", "get"),
+        ("/v1/budget/odometer", "get"),
         ("/v1/budget/grants", "post"),
+        ("/v1/budget/renewals", "post"),
+        ("/v1/budget/transfers", "post"),
+        ("/v1/budget/suspensions/{account}", "put"),
+        ("/v1/budget/suspensions/{account}", "delete"),
         ("/v1/receipts", "get"),
         ("/v1/receipts/verify", "get"),
+        ("/v1/receipts/export", "get"),
+        ("/v1/receipts/checkpoint", "get"),
+        ("/v1/jobs", "get"),
+        ("/v1/jobs/{job_id}", "get"),
+        ("/v1/jobs/{job_id}", "delete"),
         ("/v1/plans/closed", "get"),
         ("/v1/plans/closed/{fingerprint}", "delete"),
         ("/v1/tokens", "post"),
@@ -369,8 +391,8 @@ def test_custodians_may_what_analysts_may_not(http: TestClient, gateway: FakeGat
     refused = http.post("/v1/ask", json={"sql": SQL}, headers=custodian)
     assert (refused.status_code, error_of(refused)["code"]) == (403, "forbidden")
     assert gateway.calls == [
-        ("grant", "liver", "ana", Fraction(1, 2), None),
-        ("create_token", "bob", "analyst", ["liver"], 30),
+        ("grant", "liver", "ana", Fraction(1, 2), None, "default", None, None),
+        ("create_token", "bob", "analyst", ["liver"], 30, "default"),
     ]
 
 
@@ -385,6 +407,20 @@ def test_closed_plans_are_seen_by_custodian_and_auditor_and_opened_by_the_custod
         assert http.delete(path, headers=bearer).status_code == opens
     unknown = http.delete("/v1/plans/closed/0", headers={"Authorization": "Bearer custodian-token"})
     assert (unknown.status_code, error_of(unknown)["code"]) == (404, "not_found")
+
+
+def test_jobs_are_seen_by_all_and_cancelled_by_custodian_and_analyst(
+    http: TestClient, gateway: FakeGateway
+) -> None:
+    for role, ends in (("analyst", 200), ("auditor", 403), ("custodian", 200)):
+        bearer = {"Authorization": f"Bearer {role}-token"}
+        assert http.get("/v1/jobs", headers=bearer).json() == {"jobs": [{"id": 7, "state": "running"}]}
+        assert http.get("/v1/jobs/7", headers=bearer).json() == {"id": 7, "state": "running"}
+        assert http.delete("/v1/jobs/7", headers=bearer).status_code == ends
+    assert gateway.calls == [("cancel_job", 7)] * 2
+    for wrong in ("8", "0", "-1", "x", "٧", str(2**64)):
+        assert error_of(http.get(f"/v1/jobs/{wrong}"))["code"] == "not_found"
+        assert error_of(http.delete(f"/v1/jobs/{wrong}"))["code"] == "not_found"
 
 
 @pytest.mark.parametrize(
@@ -407,8 +443,13 @@ def test_a_token_is_made_from_a_proper_request_only(
 
 def test_the_remaining_routes_pass_on_what_the_gateway_says(http: TestClient, gateway: FakeGateway) -> None:
     assert http.get("/v1/datasets").json() == {"datasets": [{"name": "liver", "title": "NAFLD cohort"}]}
-    assert http.get("/v1/receipts?dataset=liver&after=7&limit=3").json() == {"receipts": [], "next": None}
-    assert gateway.calls == [("receipts", "liver", 7, 3)]
+    page = {"receipts": [], "next": "", "more": False}
+    assert http.get("/v1/receipts?dataset=liver&after=7&limit=3").json() == page
+    assert http.get("/v1/receipts?after=liver:7,population/p:1").json() == page
+    assert gateway.calls == [
+        ("receipts", "liver", "7", 3),
+        ("receipts", None, "liver:7,population/p:1", 100),
+    ]
     assert http.get("/v1/receipts/verify").json() == {"whole": True}
     assert http.get("/v1/tokens").json() == {"tokens": [{"id": "abc"}]}
     assert http.delete("/v1/tokens/abc").json() == {"revoked": "abc"}

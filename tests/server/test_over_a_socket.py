@@ -1,6 +1,7 @@
 """The client against the real HTTP application, over a real socket."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import pytest
 
@@ -53,17 +54,36 @@ def test_every_other_call_reaches_its_route(client: Client, gateway: FakeGateway
     assert client.datasets()[0]["name"] == "liver"
     assert client.budget() == {"accounts": []}
     assert client.explain("SELECT 1")["plan"] == "SELECT 1"
-    assert client.receipts("liver", after=2, limit=5)["next"] is None
+    assert client.receipts("liver", after=2, limit=5)["next"] == ""
     assert client.verify_receipts() == {"whole": True}
     assert client.tokens() == [{"id": "abc"}]
     with connect(client.url, "custodian-token") as custodian:
         assert custodian.create_token("bob", "analyst", datasets=["liver"])["secret"] == "ng_abc_def"
         custodian.grant("liver", "bob", epsilon="0.5", delta=1e-7)
+        custodian.grant("liver", epsilon=2, project="stroke", every="month")
+        custodian.renew("olmsted/liver", "September", epsilon=1, until="2027-01-01")
+        custodian.transfer("liver", "ana", "bob", epsilon=0.25, project="stroke")
+        custodian.suspend("olmsted/liver/default/ana@b", "a complaint?")
+        custodian.resume("olmsted/liver")
+        custodian.budget("liver")
+        custodian.odometer("day", account="liver", days=30)
         [plan] = custodian.closed_plans()
         custodian.open_plan(plan["fingerprint"])
         with pytest.raises(errors.NotFound):
             custodian.open_plan("../tokens/abc")
-    assert [c[0] for c in gateway.calls] == ["receipts", "create_token", "grant"]
+    assert gateway.calls == [
+        ("budget", None),
+        ("receipts", "liver", "2", 5),
+        ("create_token", "bob", "analyst", ["liver"], None, "default"),
+        ("grant", "liver", "bob", Fraction(1, 2), Fraction(1, 10**7), "default", None, None),
+        ("grant", "liver", None, Fraction(2), None, "stroke", None, "month"),
+        ("renew", "olmsted/liver", "September", Fraction(1), None, "2027-01-01", None),
+        ("transfer", "liver", "ana", "bob", Fraction(1, 4), "stroke"),
+        ("suspend", "olmsted/liver/default/ana@b", "a complaint?"),
+        ("resume", "olmsted/liver"),
+        ("budget", "liver"),
+        ("odometer", "day", "liver", 30),
+    ]
 
 
 def test_a_taken_port_is_a_clear_error() -> None:

@@ -16,7 +16,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,8 @@ from noisegate.config import Config
 from noisegate.engines import register
 from noisegate.engines.duckdb import DuckDB
 from noisegate.errors import BudgetExhausted
-from noisegate.ledger import store
 from noisegate.ledger.records import Charge, Charged
-from noisegate.ledger.sqlite import connect
+from noisegate.ledger.sqlite import SqliteSession
 from noisegate.ledger.store import Ledger
 from noisegate.server.http import caller
 from noisegate.server.http.app import build_app
@@ -53,24 +51,6 @@ OPENING: dict[str, tuple[Any, str, bool]] = {
 }
 
 
-class Deadly:
-    """A connection that dies around one of its commits."""
-
-    def __init__(self, connection: Any, die: Callable[[], None], *, before: bool) -> None:
-        self._connection, self._die, self._before = connection, die, before
-
-    def execute(self, text: str, *values: object) -> Any:
-        if text == "COMMIT" and self._before:
-            self._die()
-        done = self._connection.execute(text, *values)
-        if text == "COMMIT" and not self._before:
-            self._die()
-        return done
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 def die_at(step: str, passes: int, armed: threading.Event) -> None:
     """Kill this process once a place has been passed so often since it was armed."""
     guard, left = threading.Lock(), [passes]
@@ -84,9 +64,9 @@ def die_at(step: str, passes: int, armed: threading.Event) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     if step in ("before a commit", "after a commit"):
-        store.connect = lambda file: Deadly(connect(file), die, before=step == "before a commit")
-        return
-    home, name, before = (STEPS | OPENING)[step]
+        home, name, before = SqliteSession, "commit", step == "before a commit"
+    else:
+        home, name, before = (STEPS | OPENING)[step]
     work = getattr(home, name)
 
     def deadly(*args: Any, **kwargs: Any) -> Any:

@@ -12,10 +12,22 @@ MATRIX: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/ask"): ("analyst",),
     ("POST", "/v1/explain"): ("analyst",),
     ("GET", "/v1/datasets"): ROLES,
+    ("GET", "/v1/datasets/{name}/statement"): ROLES,
+    ("GET", "/v1/receipts/{receipt_id}/statement"): ROLES,
     ("GET", "/v1/budget"): ROLES,
+    ("GET", "/v1/budget/odometer"): ROLES,
     ("POST", "/v1/budget/grants"): ("custodian",),
+    ("POST", "/v1/budget/renewals"): ("custodian",),
+    ("POST", "/v1/budget/transfers"): ("custodian",),
+    ("PUT", "/v1/budget/suspensions/{account}"): ("custodian",),
+    ("DELETE", "/v1/budget/suspensions/{account}"): ("custodian",),
     ("GET", "/v1/receipts"): ("custodian", "auditor"),
     ("GET", "/v1/receipts/verify"): ("custodian", "auditor"),
+    ("GET", "/v1/receipts/export"): ("custodian", "auditor"),
+    ("GET", "/v1/receipts/checkpoint"): ("custodian", "auditor"),
+    ("GET", "/v1/jobs"): ROLES,
+    ("GET", "/v1/jobs/{job_id}"): ROLES,
+    ("DELETE", "/v1/jobs/{job_id}"): ("custodian", "analyst"),
     ("GET", "/v1/plans/closed"): ("custodian", "auditor"),
     ("DELETE", "/v1/plans/closed/{fingerprint}"): ("custodian",),
     ("POST", "/v1/tokens"): ("custodian",),
@@ -26,12 +38,18 @@ BODIES: Mapping[str, object] = {
     "/v1/ask": {"sql": COUNT, "epsilon": 0.5},
     "/v1/explain": {"sql": COUNT},
     "/v1/budget/grants": {"dataset": "ward", "analyst": "eve", "epsilon": 1},
+    "/v1/budget/renewals": {"account": "ward", "reason": "more", "epsilon": 100_000},
+    "/v1/budget/transfers": {"dataset": "ward", "giver": "eve", "taker": "ann", "epsilon": 1},
+    "/v1/budget/suspensions/abroad": {"reason": "a test"},
     "/v1/tokens": {"name": "eve", "role": "custodian"},
 }
 
 
 def path_of(route: str) -> str:
-    return route.replace("{fingerprint}", "ab" * 32).replace("{token_id}", "unknown")
+    known = {"fingerprint": "ab" * 32, "token_id": "unknown", "job_id": "999", "account": "abroad"}
+    for name, value in known.items():
+        route = route.replace(f"{{{name}}}", value)
+    return route
 
 
 def test_the_matrix_of_roles_names_every_route(door: Door) -> None:
@@ -72,6 +90,8 @@ def test_a_grant_on_one_dataset_opens_no_other(door: Door) -> None:
         accounts = door.send("GET", "/v1/budget", who).json()["accounts"]
         assert all("ward" not in a["account"] and "abroad" not in a["account"] for a in accounts)
     error(door.send("GET", "/v1/receipts?dataset=ward", "clinic auditor"), 404, "not_found")
+    for who in ("clinic auditor", "clinic custodian"):  # the check is of the whole ledger
+        error(door.send("GET", "/v1/receipts/verify", who), 403, "forbidden")
     chains = {r["chain"] for r in door.send("GET", "/v1/receipts", "clinic auditor").json()["receipts"]}
     assert chains <= {"clinic"}
     grant = {"dataset": "ward", "analyst": "eve", "epsilon": 1}

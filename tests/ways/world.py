@@ -33,6 +33,9 @@ public      = { default_epsilon = 0.5, max_epsilon = 50 }
 demographic = { default_epsilon = 0.5, max_epsilon = 50 }
 clinical    = { default_epsilon = 0.5, max_epsilon = 50 }
 
+[policy.specificity]
+lock_after = 1000    # hostile questions come by the dozen
+
 [ward]
 title = "Invented people"
 synthetic = true

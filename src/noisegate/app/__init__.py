@@ -1,24 +1,19 @@
 """Everything, built from the configuration by plain constructor calls, behind one object."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 
 from noisegate.app.gateway import Gateway
-from noisegate.app.registration import (
-    SPILL,
-    clear_leftovers,
-    limits_of,
-    open_accounts,
-    register_next,
-    registered,
-)
+from noisegate.app.receipts import kept_in
+from noisegate.app.registration import limits_of, open_accounts, opened_ledger, register_next, registered
+from noisegate.app.state import Room, alone, clear_leftovers
 from noisegate.ask.desk import Desk
 from noisegate.catalog.load import load
 from noisegate.config import Config
 from noisegate.engines.after import AfterEngine
 from noisegate.engines.duckdb import DuckDB
+from noisegate.engines.register import Snapshot
 from noisegate.gate.door import Gate
-from noisegate.ledger.store import Ledger
 
 __all__ = ["Gateway", "open_gateway", "register_next"]
 
@@ -29,6 +24,8 @@ def open_gateway(
 ) -> Iterator["Gateway"]:
     """Open the state directory and build a gateway on it, registering datasets that have no version yet.
 
+    Gateways that share a ledger on a server may share the directory too; the first of them registers.
+
     Args:
         config: all settings.
         on_register: told the dataset that is being registered and the share that is done.
@@ -36,29 +33,38 @@ def open_gateway(
     Raises:
         CatalogError: the catalog or the data it names is not as declared, or not as it was registered.
         StateLocked: another process holds the state directory.
-        LedgerUnavailable: the ledger cannot be written.
+        SetupError: the state directory belongs to another ledger.
+        LedgerUnavailable: the ledger cannot be written, or was rolled back past a checkpoint.
     """
     catalog = load(config.catalog)
-    with Ledger.open(config.state) as ledger:
-        clear_leftovers(config.state)
-        open_accounts(ledger, catalog)
-        snapshots = {d.name: registered(ledger, d, config, on_register) for d in catalog.datasets}
+    with (
+        opened_ledger(config) as ledger,
+        kept_in(config.checkpoints, ledger, config.checkpoint_every) as keeper,
+    ):
+        with alone(config.state):
+            clear_leftovers(config.state)
+            open_accounts(ledger, catalog)
+            snapshots = {d.name: registered(ledger, d, config, on_register) for d in catalog.datasets}
+            room = Room(config.state)
         limits = {d.name: limits_of(d.budget) for d in catalog.datasets}
-        engine = DuckDB(
-            snapshots,
-            memory_limit=config.memory_limit,
-            spill=config.state / SPILL,
-            threads=config.threads,
-            timeout_s=config.query_timeout,
-        )
-        with closing(engine):
+        with closing(room), closing(_engine(config, snapshots, room)) as engine:
             desk = Desk(
                 catalog=catalog,
                 versions={name: s.version for name, s in snapshots.items()},
                 limits=limits,
                 engine=engine,
                 runner=AfterEngine(),
-                gate=Gate(ledger, limits),
+                gate=Gate(ledger, limits, catalog.policy.specificity.lock_after),
                 ledger=ledger,
             )
-            yield Gateway(desk)
+            yield Gateway(desk, keeper)
+
+
+def _engine(config: Config, snapshots: Mapping[str, Snapshot], room: Room) -> DuckDB:
+    return DuckDB(
+        snapshots,
+        memory_limit=config.memory_limit,
+        spill=room.path,
+        threads=config.threads,
+        timeout_s=config.query_timeout,
+    )

@@ -1,9 +1,10 @@
 """The one object in front of everything: what `server/` and the command line speak to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+from noisegate.app import budgets, jobs, receipts, spending, statements
 from noisegate.ask.answer import Answer
 from noisegate.ask.desk import Desk
 from noisegate.ask.explain import explain
@@ -11,23 +12,22 @@ from noisegate.ask.question import Question
 from noisegate.ask.suggest import suggest
 from noisegate.catalog.describe import describe_dataset
 from noisegate.catalog.model import Dataset
-from noisegate.errors import BadInput, Conflict, LedgerUnavailable, NotFound, Unauthorised
-from noisegate.gate.access import Asker, Right, asker_of, require, require_dataset
+from noisegate.errors import BadInput, LedgerUnavailable, NotFound, RestrictedColumn, Unauthorised
+from noisegate.gate.access import Asker, Right, asker_of, require
 from noisegate.gate.door import PROJECT
-from noisegate.ledger.accounts import Account, Balance, Kind
-from noisegate.ledger.records import Receipt, ReceiptKind, Role, Suspended, Token
-from noisegate.privacy.filter import Limits, spent_epsilon
+from noisegate.ledger.keeper import Keeper
+from noisegate.ledger.records import ReceiptKind, Role, Suspended, Token
 
 Json = dict[str, object]
-NAME = "letters, digits and _ . - @, 1 to 100 of them"
 
 
 class Gateway:
     """All that can be asked of Noisegate; what `server/` and the command line speak to. Thread-safe."""
 
-    def __init__(self, desk: Desk) -> None:
-        """Take everything that asking needs; use `open_gateway`."""
+    def __init__(self, desk: Desk, keeper: Keeper | None = None) -> None:
+        """Take everything that asking needs, and what keeps checkpoints; use `open_gateway`."""
         self._desk = desk
+        self._keeper = keeper
         self._catalog = desk.catalog
         self._ledger = desk.ledger
 
@@ -47,8 +47,14 @@ class Gateway:
         return self._desk.ask(question, asker, idempotency_key)
 
     def slot_ms(self, question: Question, asker: Asker) -> int:
-        """Return before how many milliseconds a fresh answer does not leave, from declared maxima alone."""
-        return self._desk.prepare(question, asker).work.slot_ms
+        """Return before how many milliseconds a fresh answer does not leave, from declared maxima alone.
+
+        A restricted question has no slot: `ask` refuses it, and counts it.
+        """
+        try:
+            return self._desk.prepare(question, asker).work.slot_ms
+        except RestrictedColumn:
+            return 0
 
     def explain(self, question: Question, asker: Asker) -> Json:
         """Say what a question would do and cost."""
@@ -81,120 +87,107 @@ class Gateway:
         ]
 
     def overview(self) -> list[Json]:
-        """List name, title, `synthetic`, epsilon and delta of each dataset."""
-        return [
-            {
-                "name": d.name,
-                "title": d.title,
-                "synthetic": d.synthetic,
-                "epsilon": float(d.budget.epsilon),
-                "delta": float(d.budget.delta),
-            }
-            for d in self._catalog.datasets
-        ]
+        """List name, title, `synthetic` and the present limits of each dataset, and those of all periods."""
+        return [spending.overview_json(self._desk, d) for d in self._catalog.datasets]
 
-    def budget(self, asker: Asker) -> Json:
-        """Show the asker's own accounts, or all of them to whoever may see them."""
-        if asker.role is Role.ANALYST:
-            require(asker, Right.SEE_OWN_BUDGET)
-            return {
-                "accounts": [self._own(asker, d) for d in self._catalog.datasets if asker.may_see(d.name)]
-            }
-        require(asker, Right.SEE_ALL_BUDGETS)
-        return {"accounts": [account_json(b) for b in self._ledger.accounts() if self._may_see(asker, b.id)]}
+    def budget(self, asker: Asker, account: str | None = None) -> Json:
+        """Show the asker's own accounts, or all of them to whoever may see them; `account` and beneath."""
+        return spending.budget(self._desk, asker, account)
 
-    def _own(self, asker: Asker, dataset: Dataset) -> Json:
-        path = f"{dataset.population}/{dataset.name}/{PROJECT}/{asker.name}"
-        balance = self._ledger.find_account(path)
-        if balance is not None:
-            return account_json(balance)
-        limits = self._desk.limits[dataset.name]
-        return {
-            "account": path,
-            "kind": Kind.ANALYST.value,
-            "epsilon": float(limits.epsilon),
-            "delta": float(limits.delta),
-            "spent": 0.0,
-            "left": float(limits.epsilon),
-            "charges": 0,
-        }
-
-    def _may_see(self, asker: Asker, account: str) -> bool:
-        parts = account.split("/")
-        return asker.datasets is None or (len(parts) > 1 and asker.may_see(parts[1]))
+    def odometer(self, asker: Asker, by: str, account: str | None, days: int | None) -> Json:
+        """Tell spending apart by dataset, analyst, tier or day."""
+        return spending.odometer(self._desk, asker, by, account, days)
 
     def grant(
-        self, asker: Asker, dataset: str, analyst: str, epsilon: Fraction, delta: Fraction | None
+        self,
+        asker: Asker,
+        dataset: str,
+        analyst: str | None,
+        epsilon: Fraction,
+        delta: Fraction | None,
+        *,
+        project: str = PROJECT,
+        until: str | None = None,
+        every: str | None = None,
     ) -> Json:
-        """Open an analyst's account with limits of its own; without δ it has the dataset's.
+        """Give an analyst or a project a share of a dataset's budget; see `budgets.grant`."""
+        return budgets.grant(
+            self._desk, asker, dataset, analyst, epsilon, delta, project=project, until=until, every=every
+        )
 
-        Raises:
-            Conflict: it is open already; limits stand.
-        """
-        require(asker, Right.GRANT_BUDGET)
-        found = self._dataset(asker, dataset)
-        path = f"{found.population}/{found.name}/{PROJECT}/{analyst}"
-        try:
-            limits = Limits.of(epsilon, found.budget.delta if delta is None else delta)
-            account = Account.at(path, limits)
-        except ValueError as wrong:
-            raise BadInput(str(wrong)) from None
-        try:
-            self._ledger.open_account(account)
-        except Conflict:
-            raise Conflict(
-                f"{analyst} has an account on {found.name} already, and its limits stand",
-                "grant a budget before the first question, or give out a token of another name",
-            ) from None
-        balance = self._ledger.find_account(path)
-        if balance is None:
-            raise NotFound(f"account {path} is not open")
-        return account_json(balance)
+    def renew(
+        self,
+        asker: Asker,
+        account: str,
+        reason: str,
+        epsilon: Fraction | None,
+        delta: Fraction | None,
+        *,
+        until: str | None = None,
+        every: str | None = None,
+    ) -> Json:
+        """Begin the next period of an account; see `budgets.renew`."""
+        return budgets.renew(self._desk, asker, account, reason, epsilon, delta, until=until, every=every)
+
+    def transfer(
+        self, asker: Asker, dataset: str, giver: str, taker: str, epsilon: Fraction, *, project: str = PROJECT
+    ) -> Json:
+        """Move what one analyst has left to another; see `budgets.transfer`."""
+        return budgets.transfer(self._desk, asker, dataset, giver, taker, epsilon, project=project)
+
+    def suspend(self, asker: Asker, account: str, reason: str) -> Json:
+        """Refuse all charges that name an account until it is resumed."""
+        return budgets.suspend(self._desk, asker, account, reason)
+
+    def resume(self, asker: Asker, account: str) -> Json:
+        """Open a suspended or locked account again."""
+        return budgets.resume(self._desk, asker, account)
 
     def _dataset(self, asker: Asker, name: str) -> Dataset:
         """Return a dataset the asker may know of; one they may not is as good as none."""
-        found = self._catalog.dataset(name)
-        if found is None or not asker.may_see(found.name):
-            raise NotFound(f"there is no dataset {name!r} here", "`noisegate catalog show` lists them")
-        return found
+        return budgets.dataset_of(self._desk, asker, name)
 
     # Receipts
 
-    def receipts(self, asker: Asker, dataset: str | None, after: int, limit: int) -> Json:
-        """List receipts of one dataset's chain, or of all chains the asker may see, oldest first.
+    def receipts(self, asker: Asker, dataset: str | None, after: str | None, limit: int) -> Json:
+        """List receipts, the earliest first, from where a page ended; see `receipts.page`."""
+        return receipts.page(self._desk, asker, dataset, after, limit)
 
-        `next` is what to give as `after` for more of the chain, None at its end and for all chains together;
-        `more` says whether there are more than these.
-        """
-        require(asker, Right.SEE_RECEIPTS)
-        if dataset is not None:
-            name = self._dataset(asker, dataset).name
-            require_dataset(asker, name)
-            found = self._ledger.receipts(name, after, limit)
-            more = len(found) == limit
-            return {
-                "receipts": [receipt_json(r) for r in found],
-                "next": found[-1].seq if more else None,
-                "more": more,
-            }
-        chains = [d.name for d in self._catalog.datasets if asker.may_see(d.name)]
-        if asker.datasets is None:
-            chains += [f"population/{p}" for p in self._catalog.populations]
-        every = [r for chain in chains for r in self._ledger.receipts(chain, after, limit + 1)]
-        every.sort(key=lambda r: (r.at, r.dataset, r.seq))
-        shown = [receipt_json(r) for r in every[:limit]]
-        return {"receipts": shown, "next": None, "more": len(every) > limit}
+    def export_receipts(self, asker: Asker, dataset: str | None) -> Iterator[bytes]:
+        """Return all receipts as a file that can be verified offline, in pieces; see `ledger/export.py`."""
+        return receipts.exported(self._desk, asker, dataset)
+
+    def checkpoint(self, asker: Asker) -> Json:
+        """Return where each chain ends now, signed; see `ledger/checkpoints.py`."""
+        return receipts.checkpoint(self._desk, asker)
 
     def verify_receipts(self, asker: Asker) -> Json:
         """Recompute all chains and hold the rest of the ledger against them."""
-        require(asker, Right.SEE_RECEIPTS)
-        report = self._ledger.verify()
-        return {
-            "whole": report.whole,
-            "receipts": report.receipts,
-            "charges": report.charges,
-            "fault": report.fault,
-        }
+        return receipts.verify(self._desk, asker)
+
+    # Statements
+
+    def statement(self, asker: Asker, dataset: str) -> Json:
+        """State what is guaranteed about everybody in a dataset."""
+        return statements.of_dataset(self._desk, asker, dataset).as_json()
+
+    def release_statement(self, asker: Asker, receipt: str) -> Json:
+        """State what the release that a receipt records may tell of a person."""
+        return statements.of_release(self._desk, asker, receipt).as_json()
+
+    # Jobs
+
+    def jobs(self, asker: Asker) -> list[Json]:
+        """List the jobs that the asker may know of, newest first."""
+        return jobs.jobs(self._desk, asker)
+
+    def job(self, asker: Asker, charge: int) -> Json:
+        """Show one job."""
+        return jobs.job(self._desk, asker, charge)
+
+    def cancel_job(self, asker: Asker, charge: int) -> Json:
+        """End a job without an answer; what it never drew returns."""
+        return jobs.cancel(self._desk, asker, charge)
 
     # Closed plans
 
@@ -235,16 +228,16 @@ class Gateway:
     # Tokens
 
     def create_token(
-        self, asker: Asker, name: str, role: str, datasets: Sequence[str] | None, expires_days: int | None
+        self,
+        asker: Asker,
+        name: str,
+        role: str,
+        datasets: Sequence[str] | None,
+        expires_days: int | None,
+        project: str = PROJECT,
     ) -> Json:
         """Create a token; its secret is in the reply and nowhere else."""
         require(asker, Right.MANAGE_TOKENS)
-        if (
-            not 1 <= len(name) <= 100
-            or not all(c.isalnum() or c in "_.-@" for c in name)
-            or not name.isascii()
-        ):
-            raise BadInput(f"{name!r} cannot be a name", f"a name is {NAME}")
         if role not in {r.value for r in Role}:
             raise BadInput(f"{role!r} is no role", f"roles are {', '.join(r.value for r in Role)}")
         if asker.datasets is not None and datasets is None:
@@ -252,7 +245,11 @@ class Gateway:
         grants = None if datasets is None else tuple(self._dataset(asker, d).name for d in datasets)
         expires = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
         token, secret = self._ledger.create_token(
-            name, Role(role), "*" if grants is None else grants, expires
+            budgets.name_of(name),
+            Role(role),
+            "*" if grants is None else grants,
+            expires,
+            project=budgets.name_of(project),
         )
         return {**token_json(token), "secret": secret}
 
@@ -282,18 +279,22 @@ class Gateway:
     # Operation
 
     def health(self) -> Json:
-        """Say whether the ledger can be read."""
+        """Say whether the ledger can be read, and whether checkpoints of it are kept as they should be."""
         try:
             for population in list(self._catalog.populations)[:1]:
                 self._ledger.find_account(population)
         except LedgerUnavailable:
             return {"status": "degraded", "ledger": "unavailable"}
+        if self._ledger.distrusted:
+            return {"status": "degraded", "ledger": f"not written any more: {self._ledger.distrusted}"}
+        if self._keeper is not None and self._keeper.late():
+            return {"status": "degraded", "ledger": "ok", "checkpoints": "late"}
         return {"status": "ok", "ledger": "ok"}
 
     def metrics(self, asker: Asker) -> str:
         """Return gauges in the Prometheus text format, to whoever may see everybody's spending."""
         require(asker, Right.SEE_ALL_BUDGETS)
-        up = int(self.health()["status"] == "ok")
+        up = int(self.health()["ledger"] == "ok")
         return (
             "# HELP noisegate_ledger_up Whether the ledger can be read.\n"
             "# TYPE noisegate_ledger_up gauge\n"
@@ -301,37 +302,7 @@ class Gateway:
             "# HELP noisegate_datasets Registered datasets.\n"
             "# TYPE noisegate_datasets gauge\n"
             f"noisegate_datasets {len(self._catalog.datasets)}\n"
-        )
-
-
-def account_json(balance: Balance) -> Json:
-    """Return an account as JSON values: limits, and what is spent and left, ε at the account's δ."""
-    limits = balance.limits
-    used = spent_epsilon(limits, balance.counted)
-    return {
-        "account": balance.id,
-        "kind": balance.account.kind.value,
-        "epsilon": float(limits.epsilon),
-        "delta": float(limits.delta),
-        "spent": float(used),
-        "left": float(max(limits.epsilon - used, Fraction(0))),
-        "charges": balance.charges,
-    }
-
-
-def receipt_json(receipt: Receipt) -> Json:
-    """Return a receipt as JSON values; everything its hash covers is there."""
-    return {
-        "id": receipt.id,
-        "chain": receipt.dataset,
-        "number": receipt.seq,
-        "kind": receipt.kind.value,
-        "charge": receipt.charge,
-        "time": datetime.fromtimestamp(receipt.at, UTC).isoformat(),
-        "body": receipt.content(),
-        "previous": receipt.previous,
-        "hash": receipt.hash,
-    }
+        ) + ("" if self._keeper is None else self._keeper.metrics())
 
 
 def token_json(token: Token) -> Json:
@@ -341,6 +312,7 @@ def token_json(token: Token) -> Json:
         "id": token.id,
         "name": token.name,
         "role": token.role.value,
+        "project": token.project,
         "datasets": None if token.grants == "*" else list(token.grants),
         "created": token.created.isoformat(),
         "expires": None if token.expires is None else token.expires.isoformat(),

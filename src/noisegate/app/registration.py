@@ -1,52 +1,44 @@
 """What a state directory holds of each dataset: accounts with their limits, and registered versions."""
 
 import json
-import os
-import secrets
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 
 import duckdb
 
+from noisegate.app.ends import end_of
+from noisegate.app.receipts import kept_in
+from noisegate.app.state import DATA, alone, bind, digest_key, refuse_other_ledger
 from noisegate.catalog.describe import describe_dataset
 from noisegate.catalog.load import load
 from noisegate.catalog.model import Budget, Catalog, Dataset
 from noisegate.config import Config
 from noisegate.engines.register import Snapshot, declaration, open_snapshot, register
-from noisegate.errors import CatalogError, Conflict, NotFound, SetupError
-from noisegate.gate.door import PROJECT
-from noisegate.ledger.accounts import Account, Kind
+from noisegate.errors import CatalogError, NotFound, SetupError
+from noisegate.gate.door import PROJECT, project_account
+from noisegate.ledger.accounts import Account, Balance, Kind, chain_of
+from noisegate.ledger.records import ReceiptKind
 from noisegate.ledger.store import Ledger
 from noisegate.privacy.filter import Limits
-
-DATA = "data"
-SPILL = "spill"
-KEY = "digest.key"
-
-
-def clear_leftovers(state: Path) -> None:
-    """Remove what a killed process left of private rows: half-made snapshots, and the engine's spill.
-
-    Only under the lock on the state directory, which an open ledger holds.
-    """
-    for left in (*(state / DATA).glob(".registering-*"), state / SPILL):
-        shutil.rmtree(left, ignore_errors=True)
+from noisegate.privacy.loss import DELTA_UNIT, NANO
 
 
 def open_accounts(ledger: Ledger, catalog: Catalog) -> None:
-    """Open the accounts of populations, datasets and projects. Their limits stand from then on.
+    """Open the accounts of populations, datasets and projects that are not, with their first period.
 
     Raises:
-        CatalogError: the catalog gives an open account other limits, or an open dataset another population.
+        CatalogError: the catalog gives an account other limits than it was opened with, or an open dataset
+            another population.
     """
     _refuse_other_populations(ledger, catalog)
     for population, budget in catalog.populations.items():
         _open(ledger, population, budget)
     for dataset in catalog.datasets:
-        top = f"{dataset.population}/{dataset.name}"
-        _open(ledger, top, dataset.budget)
-        _open(ledger, f"{top}/{PROJECT}", dataset.budget)
+        _open(ledger, f"{dataset.population}/{dataset.name}", dataset.budget)
+        _open(ledger, project_account(dataset.population, dataset.name, PROJECT), dataset.budget)
 
 
 def _refuse_other_populations(ledger: Ledger, catalog: Catalog) -> None:
@@ -64,13 +56,40 @@ def _refuse_other_populations(ledger: Ledger, catalog: Catalog) -> None:
 
 
 def _open(ledger: Ledger, path: str, budget: Budget) -> None:
-    try:
-        ledger.open_account(Account.at(path, limits_of(budget)))
-    except Conflict:
+    """Open an account as the catalog declares it, or see that it was opened so.
+
+    What custodians granted since then began further periods, of which the catalog says nothing.
+    """
+    wanted = limits_of(budget)
+    held = ledger.find_account(path)
+    if held is None:
+        until = None if budget.every is None else end_of(budget.every, ledger.now())
+        ledger.open_account(Account.at(path, wanted), until=until, by="catalog")
+    elif not _are(_first_limits(ledger, held), wanted):
         raise CatalogError(
             f"the budget of {path} in the catalog is not the one its account was opened with",
-            "limits stand once people rely on them: write the former budget back",
-        ) from None
+            "limits stand once people rely on them: write the former budget back. A further share is a new "
+            f"period: `noisegate budget renew {path}`",
+        )
+
+
+def _first_limits(ledger: Ledger, held: Balance) -> tuple[Fraction, Fraction]:
+    """Return the ε and δ that an account was opened with."""
+    if held.period.number == 1:
+        return held.limits.epsilon, held.limits.delta
+    after = 0
+    while page := ledger.receipts(chain_of(held.id), after):
+        for receipt in page:
+            if receipt.kind is ReceiptKind.OPENED and (said := receipt.content())["account"] == held.id:
+                return Fraction(str(said["epsilon"])), Fraction(str(said["delta"]))
+        after = page[-1].seq
+    raise CatalogError(f"the ledger has no receipt of the opening of {held.id}", "verify the receipts")
+
+
+def _are(held: tuple[Fraction, Fraction], wanted: Limits) -> bool:
+    """Whether the ledger's limits are the wanted ones, rounded down to its units."""
+    epsilon, delta = floor(wanted.epsilon * NANO), floor(wanted.delta * DELTA_UNIT)
+    return held == (Fraction(epsilon, NANO), Fraction(delta, DELTA_UNIT))
 
 
 def limits_of(budget: Budget) -> Limits:
@@ -107,7 +126,7 @@ def registered(
 def register_version(
     ledger: Ledger, dataset: Dataset, config: Config, on_register: Callable[[str, float], None]
 ) -> Snapshot:
-    """Verify a dataset's files, keep a snapshot of them, and record it as the next version.
+    """Verify a dataset's files, keep a snapshot of them, and record it as the next version. While `alone`.
 
     Raises:
         CatalogError: the files are not as declared.
@@ -139,12 +158,16 @@ def register_version(
 
 
 def register_next(config: Config, name: str, on_register: Callable[[str, float], None]) -> int:
-    """Register a dataset as its next version, with the gateway shut, and return the version.
+    """Register a dataset as its next version and return the version.
+
+    Gateways that run on the same ledger go on answering from the version they started with.
 
     Raises:
         NotFound: the catalog has no such dataset.
         CatalogError: the files are not as declared.
-        StateLocked: a gateway is open on the state directory.
+        StateLocked: a gateway is open on the state directory, and the ledger is in there.
+        SetupError: the ledger is not the one the state directory was used with.
+        LedgerUnavailable: the ledger was rolled back past a checkpoint.
     """
     catalog = load(config.catalog)
     dataset = catalog.dataset(name)
@@ -152,18 +175,30 @@ def register_next(config: Config, name: str, on_register: Callable[[str, float],
         raise NotFound(
             f"there is no dataset {name!r} in {config.catalog}", "`noisegate catalog show` lists them"
         )
-    with Ledger.open(config.state) as ledger:
+    with (
+        opened_ledger(config) as ledger,
+        kept_in(config.checkpoints, ledger, config.checkpoint_every),
+        alone(config.state),
+    ):
         open_accounts(ledger, catalog)
         return register_version(ledger, dataset, config, on_register).version
 
 
-def digest_key(state: Path) -> bytes:
-    """Return the secret key of source digests, made when it is first needed."""
-    path = state / KEY
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(secrets.token_bytes(32))
-    return path.read_bytes()
+@contextmanager
+def opened_ledger(config: Config) -> Iterator[Ledger]:
+    """Open the ledger in which the budgets of the state directory stand, or are to stand from now on.
+
+    Raises:
+        SetupError: they stand in another one.
+        StateLocked: another process holds the state directory, and the ledger is in there.
+        LedgerUnavailable: the ledger cannot be written.
+    """
+    refuse_other_ledger(config.state, on_server=config.ledger is not None)
+    known = (config.known_keys or "").split()
+    with Ledger.open(config.state, url=config.ledger, known_keys=known) as ledger:
+        with alone(config.state):
+            bind(config.state, ledger.id)
+        yield ledger
 
 
 def _snapshot_file(dataset: Dataset, config: Config, version: int) -> Path:

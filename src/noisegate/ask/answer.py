@@ -40,6 +40,7 @@ class BudgetLine:
 class Answer:
     """All that /v1/ask says. `nominal` is the ε asked for, `epsilon` and `delta` the stand-alone loss.
 
+    `factor` times the loss was taken from the asker's own account: ε `surcharge` more than the loss.
     `waited` says that the answer waited for a twin's work; it stays inside, for the padding.
     """
 
@@ -48,6 +49,8 @@ class Answer:
     nominal: float
     epsilon: float
     delta: float
+    factor: float
+    surcharge: float
     mechanisms: tuple[str, ...]
     clamping: tuple[str, ...]
     notes: tuple[str, ...]
@@ -71,6 +74,7 @@ class Answer:
                 "delta": self.delta,
                 "unit": "person",
             },
+            "surcharge": {"factor": self.factor, "epsilon": self.surcharge},
             "mechanisms": list(self.mechanisms),
             "clamping": list(self.clamping),
             "notes": list(self.notes),

@@ -1,7 +1,8 @@
 """Way 1 on one screen: a question becomes a plan, a price, a charge, and an answer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -10,14 +11,26 @@ from noisegate import sql
 from noisegate.ask.answer import Answer, AnswerColumn, BudgetLine, Estimated
 from noisegate.ask.clamping import clamping_of
 from noisegate.ask.finish import StepRunner, columns_before, finish
+from noisegate.ask.history import History
 from noisegate.ask.price import Price, price
 from noisegate.ask.question import Question
+from noisegate.ask.selections import Selection, selections_of
+from noisegate.ask.similar import written
+from noisegate.ask.surcharge import (
+    NOTHING,
+    Surcharge,
+    daily_of,
+    reason_of,
+    surcharge_of,
+    told,
+    too_specific,
+)
 from noisegate.ask.work import Work, work_of
 from noisegate.catalog.model import Catalog
 from noisegate.engines.duckdb import DuckDB, Ready
-from noisegate.errors import UnsupportedSql
+from noisegate.errors import Blocked, NoisegateError, RestrictedColumn, UnsupportedSql
 from noisegate.gate.access import Asker, Right, require
-from noisegate.gate.door import PROJECT, Gate, Offer, fingerprint_of
+from noisegate.gate.door import Gate, Offer, analyst_account, fingerprint_of
 from noisegate.ledger.store import Ledger
 from noisegate.privacy.after import Plan
 from noisegate.privacy.expressions import PlanError, Scalar
@@ -46,6 +59,7 @@ class Prepared:
     offer: Offer
     work: Work
     ready: Ready
+    selections: tuple[Selection, ...]
 
 
 class Desk:
@@ -73,6 +87,7 @@ class Desk:
         # Plans and prices are public facts of text, catalog, data version and the asker's limits alone.
         self._prepared = lru_cache(PREPARED)(self._prepare)
         self._kept_rows = lru_cache(KEPT)(self._rows)
+        self._history = History(ledger.asked, catalog.policy.specificity.history)
 
     def prepare(self, question: Question, asker: Asker) -> Prepared:
         """Return a question with all that can be said and refused of it before anyone is charged.
@@ -92,13 +107,9 @@ class Desk:
 
     def own_limits(self, asker: Asker) -> OwnLimits:
         """Return the limits of the asker's accounts that are not those of the dataset."""
-        found = []
-        for dataset in self.catalog.datasets:
-            if asker.may_see(dataset.name):
-                limits = self.gate.limits_of(asker, dataset.population, dataset.name)
-                if limits != self.limits[dataset.name]:
-                    found.append((dataset.name, limits))
-        return tuple(found)
+        seen = {d.name: d.population for d in self.catalog.datasets if asker.may_see(d.name)}
+        found = self.gate.limits_of(asker, seen)
+        return tuple((name, limits) for name, limits in found.items() if limits != self.limits[name])
 
     def _prepare(self, question: Question, own: OwnLimits, datasets: frozenset[str] | None) -> Prepared:
         return self.prepared(question, sql.read(question.sql, self.visible(datasets)), own)
@@ -112,10 +123,20 @@ class Desk:
             self.runner.run(columns_before(plan), (), plan.steps)  # over no rows: what fails, fails now
         except PlanError as error:
             raise UnsupportedSql(str(error), "ask a shorter question") from None
-        return Prepared(question, plan, priced, self.offer(plan, priced, question.sql, right), work, ready)
+        # What custodians ask to set bounds singles nobody out.
+        selections = selections_of(plan, self.catalog) if right is Right.ASK else ()
+        offer = self.offer(plan, priced, question.sql, right, selections)
+        return Prepared(question, plan, priced, offer, work, ready, selections)
 
-    def offer(self, plan: Plan, priced: Price, text: str, right: Right = Right.ASK) -> Offer:
-        """Return what the gate needs to know of a priced plan, asked under the given right."""
+    def offer(
+        self,
+        plan: Plan,
+        priced: Price,
+        text: str,
+        right: Right = Right.ASK,
+        selections: Sequence[Selection] = (),
+    ) -> Offer:
+        """Return what the gate needs to know of a priced plan, asked under the given right, whoever asks."""
         datasets = tuple(sorted({s.dataset for s in scans(plan.private.source) if s.unit is not None}))
         versions = {d: self.versions[d] for d in sorted({s.dataset for s in scans(plan.private.source)})}
         mechanisms = describe(plan.private, priced.mechanism)
@@ -129,17 +150,64 @@ class Desk:
             "loss": {"renyi": list(priced.loss.renyi), "delta": priced.loss.delta},
             "versions": versions,
         }
-        fingerprint = fingerprint_of(sql.fingerprint(plan.private), repr(priced.mechanism), versions)
+        asked = sql.fingerprint(plan.private)
+        fingerprint = fingerprint_of(asked, repr(priced.mechanism), versions)
         population = plan.private.source.shape.population or ""
-        return Offer(population, datasets, fingerprint, priced.loss, body, right)
+        return Offer(
+            population,
+            datasets,
+            fingerprint,
+            priced.loss,
+            body,
+            right,
+            tier=priced.tiers[-1].value,
+            conditions=written(selections, fingerprint_of(asked, "", versions)),
+        )
+
+    def surcharge(self, ready: Prepared, asker: Asker) -> Surcharge:
+        """Return what a prepared question takes from this asker beyond its loss, now."""
+        policy = self.catalog.policy.specificity
+        if not ready.selections or self.ledger.find_answer(ready.offer.fingerprint) is not None:
+            return NOTHING
+        return surcharge_of(ready.selections, self._history.of(asker.name), ready.price, policy)
 
     def ask(self, question: Question, asker: Asker, idempotency_key: str | None = None) -> Answer:
-        """Answer one SQL question, privately, or refuse it at no cost."""
-        return self.answer(self.prepare(question, asker), asker, idempotency_key)
+        """Answer one SQL question, privately, or refuse it at no cost. Restricted questions are counted."""
+        try:
+            ready = self.prepare(question, asker)
+        except RestrictedColumn as error:
+            dataset = self.catalog.dataset(str(error.detail.get("dataset")))
+            if dataset is None:
+                raise
+            raise self._counted(error, dataset.population, (dataset.name,), question.sql, asker) from None
+        return self.answer(ready, asker, idempotency_key)
+
+    def _counted(
+        self,
+        error: Blocked | RestrictedColumn,
+        population: str,
+        datasets: tuple[str, ...],
+        text: str,
+        asker: Asker,
+    ) -> NoisegateError:
+        """Record a restricted question on its asker's accounts, and return what the asker is told."""
+        body = {"question": text, "refused": error.message}
+        balances = self.gate.strike(asker, population, datasets, reason_of(error), body)
+        return told(error, balances, self.catalog.policy.specificity.lock_after)
 
     def answer(self, ready: Prepared, asker: Asker, idempotency_key: str | None = None) -> Answer:
         """Take a prepared question through the gate. The text has ended: only the plan is run."""
-        with self.gate.open_passage(asker, ready.offer, idempotency_key) as passage:
+        added = NOTHING
+
+        @contextmanager
+        def terms(offer: Offer) -> Iterator[Offer]:
+            # One after the other for each asker, so that a question sees those charged before it.
+            nonlocal added
+            with self.gate.alone(f"asker {asker.name}"):
+                added = self.surcharge(ready, asker)
+                yield self._surcharged(ready, offer, added, asker)
+
+        with self.gate.open_passage(asker, ready.offer, idempotency_key, terms) as passage:
             if passage.stored is None:  # charged; nothing private was read before this line
                 exact = self.engine.run(ready.ready)
                 noisy = release(exact, ready.plan.private, ready.price.mechanism)
@@ -153,20 +221,38 @@ class Desk:
             else:
                 columns, rows = self._rows(ready, passage.stored)
         priced = ready.price
+        added = NOTHING if passage.replayed else added
         return Answer(
             columns=columns,
             rows=rows,
             nominal=float(priced.epsilon),
             epsilon=float(priced.stand_alone),
             delta=self.stand_alone_delta(priced),
+            factor=float(added.factor.value),
+            surcharge=float(added.epsilon),
             mechanisms=describe(ready.plan.private, priced.mechanism),
             clamping=clamping_of(ready.plan),
             notes=notes_of(ready, self.catalog),
-            budget=self.budget_line(asker, ready.offer, priced.loss),
+            budget=self.budget_line(asker, ready.offer, priced.loss + added.loss),
             replayed=passage.replayed,
             receipt_id=passage.receipt.id,
             receipt_hash=passage.receipt.hash,
             waited=passage.waited,
+        )
+
+    def _surcharged(self, ready: Prepared, offer: Offer, added: Surcharge, asker: Asker) -> Offer:
+        """Return the offer with what the asker pays beside the loss, or refuse and count the question."""
+        policy = self.catalog.policy.specificity
+        if added is NOTHING:
+            return offer
+        if added.factor.value > policy.max_factor:
+            error = too_specific(added.factor, policy)
+            raise self._counted(error, offer.population, offer.datasets, ready.question.sql, asker)
+        return replace(
+            offer,
+            surcharge=added.loss,
+            daily=daily_of(ready.price, added.factor.value, self.catalog),
+            body={**offer.body, "price": {**added.as_json(), "lines": added.factor.lines_json()}},
         )
 
     def _rows(self, ready: Prepared, stored: str) -> tuple[tuple[AnswerColumn, ...], Rows]:
@@ -184,8 +270,12 @@ class Desk:
         """Return what the asker's own accounts have spent and left; the tightest where there are several."""
         lines = []
         for dataset in offer.datasets:
-            account = self.ledger.find_account(f"{offer.population}/{dataset}/{PROJECT}/{asker.name}")
-            limits = self.limits[dataset] if account is None else account.limits
+            account = self.ledger.find_account(analyst_account(offer.population, dataset, asker))
+            limits = (
+                self.gate.limits_of(asker, {dataset: offer.population})[dataset]
+                if account is None
+                else account.limits
+            )
             spent = ZERO if account is None else account.counted
             used = spent_epsilon(limits, spent)
             lines.append(

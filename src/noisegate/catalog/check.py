@@ -54,7 +54,7 @@ def check(path: Path) -> list[Finding]:
         if not isinstance(problems, list):
             return [Finding(Severity.ERROR, "", error.message)]
         return [Finding(Severity.ERROR, p["where"], p["message"]) for p in problems]
-    found = [*_budgets(catalog)]
+    found = [*_budgets(catalog), *_days(catalog)]
     for dataset in catalog.datasets:
         for table in dataset.tables:
             kind = "genotypes" if table.kind is TableKind.GENOTYPES else "tables"
@@ -77,6 +77,24 @@ def _budgets(catalog: Catalog) -> Iterator[Finding]:
                 f"{dataset.name}.budget",
                 f"more than the population {dataset.population} may lose in all (epsilon "
                 f"{shown(root.epsilon)}, delta {shown(root.delta)}): it can never be used up",
+            )
+        if dataset.budget.every is not None and root.every is None:
+            yield Finding(
+                Severity.WARNING,
+                f"{dataset.name}.budget.every",
+                f"renewed every {dataset.budget.every.value}, but what its people may lose through the "
+                f"population {dataset.population} is not: once that is spent, renewing changes nothing",
+            )
+
+
+def _days(catalog: Catalog) -> Iterator[Finding]:
+    for tier, rule in catalog.policy.tiers.items():
+        if rule.max_per_day is not None and rule.max_per_day < rule.max_epsilon:
+            yield Finding(
+                Severity.WARNING,
+                f"policy.tiers.{tier.value}.max_per_day",
+                f"{shown(rule.max_per_day)} is less than max_epsilon {shown(rule.max_epsilon)}, which no "
+                "question can then spend",
             )
 
 

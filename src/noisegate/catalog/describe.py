@@ -5,10 +5,12 @@ that nobody wonders where it went; its type, bounds and values are left out.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import date
+from fractions import Fraction
 
 from noisegate.catalog.keys import as_number
-from noisegate.catalog.model import Budget, Catalog, Column, Dataset, Range, Table, Tier
+from noisegate.catalog.model import Budget, Catalog, Column, Dataset, Range, Specificity, Table, Tier
 from noisegate.privacy.expressions import NUMERIC, Scalar
 
 Json = Mapping[str, object]
@@ -24,10 +26,20 @@ def describe(catalog: Catalog) -> dict[str, object]:
                 tier.value: {
                     "default_epsilon": as_number(rule.default_epsilon),
                     "max_epsilon": as_number(rule.max_epsilon),
+                    "max_per_day": None if rule.max_per_day is None else as_number(rule.max_per_day),
+                    "weight": as_number(rule.weight),
                 }
                 for tier, rule in catalog.policy.tiers.items()
-            }
+            },
+            "specificity": _specificity(catalog.policy.specificity),
         },
+    }
+
+
+def _specificity(policy: Specificity) -> Json:
+    return {
+        f.name: as_number(value) if isinstance(value := getattr(policy, f.name), Fraction) else value
+        for f in fields(policy)
     }
 
 
@@ -95,7 +107,9 @@ def _range(bounds: Range) -> dict[str, object]:
 
 
 def _budget(budget: Budget) -> Json:
-    return {"epsilon": as_number(budget.epsilon), "delta": as_number(budget.delta)}
+    found: dict[str, object] = {"epsilon": as_number(budget.epsilon), "delta": as_number(budget.delta)}
+    # Without a period the description stays that of a plain budget: registered versions keep it.
+    return found if budget.every is None else {**found, "every": budget.every.value}
 
 
 def _scalar(value: Scalar) -> object:

@@ -31,6 +31,7 @@ class Part(enum.Enum):
     POPULATION = "A population"
     POLICY = "The policy"
     TIER = "A tier of the policy"
+    SPECIFICITY = "Specificity"
 
 
 KEYS: Mapping[Part, tuple[str, ...]] = {
@@ -72,10 +73,23 @@ KEYS: Mapping[Part, tuple[str, ...]] = {
         "measured_in",
     ),
     Part.RANGE: ("low", "high"),
-    Part.BUDGET: ("epsilon", "delta"),
+    Part.BUDGET: ("epsilon", "delta", "every"),
     Part.POPULATION: ("budget",),
-    Part.POLICY: ("tiers",),
-    Part.TIER: ("default_epsilon", "max_epsilon"),
+    Part.POLICY: ("tiers", "specificity"),
+    Part.TIER: ("default_epsilon", "max_epsilon", "max_per_day", "weight"),
+    Part.SPECIFICITY: (
+        "per_condition",
+        "free_conditions",
+        "per_bit",
+        "free_bits",
+        "per_similar",
+        "most_similar",
+        "near",
+        "unknown_share",
+        "history",
+        "max_factor",
+        "lock_after",
+    ),
 }
 RESERVED = ("policy", "populations")
 
@@ -152,14 +166,14 @@ class Section:
         self.note(f"is true or false, not {_kind(value)}", key)
         return default
 
-    def whole(self, key: str, most: int) -> int | None:
-        """Return a whole number of 1 to `most`, or None where the key is not given."""
+    def whole(self, key: str, most: int, least: int = 1) -> int | None:
+        """Return a whole number of `least` to `most`, or None where the key is not given."""
         if not self.has(key):
             return None
         value = self.values[key]
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most:
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
-        self.note(f"is a whole number of 1 to {most:,}, not {_shown(value)}", key)
+        self.note(f"is a whole number of {least:,} to {most:,}, not {_shown(value)}", key)
         return None
 
     def number(self, key: str) -> Fraction | None:

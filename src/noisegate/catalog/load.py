@@ -35,8 +35,10 @@ from noisegate.catalog.model import (
     Catalog,
     Column,
     Dataset,
+    Every,
     Policy,
     Range,
+    Specificity,
     Table,
     TableKind,
     Tier,
@@ -50,6 +52,11 @@ DEFAULT_BUDGET = Budget(Fraction(3), Fraction(1, 10**6))
 MAX_VARIANTS = 10_000
 MAX_CONTRIBUTION = 2**20
 MAX_ROWS = 2**40
+# Of what sets a price: enough for any policy, small enough to be looked at for every question.
+MAX_WEIGHT = 100
+MAX_RATE = 1_000
+MAX_CONDITIONS = 1_000
+MAX_HISTORY = 1_000
 ROW_FILES = (".parquet", ".csv")
 GENOTYPE_FILES = (".vcf", ".vcf.gz", ".vcf.bgz")
 _POPULATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
@@ -271,7 +278,19 @@ def _budget(section: Section) -> Budget:
         inner.note("is above 0", "epsilon")
     if not 0 <= delta < 1:
         inner.note("is at least 0 and far below 1; at most one in the number of people", "delta")
-    return Budget(epsilon, delta) if epsilon > 0 and 0 <= delta < 1 else DEFAULT_BUDGET
+    every = _every(inner)
+    return Budget(epsilon, delta, every) if epsilon > 0 and 0 <= delta < 1 else DEFAULT_BUDGET
+
+
+def _every(section: Section) -> Every | None:
+    """Return how long a period lasts, None for a budget that is not renewed."""
+    if not section.has("every"):
+        return None
+    text, known = section.text("every"), [every.value for every in Every]
+    if text in known:
+        return Every(text)
+    section.note(f"is one of {', '.join(known)}{nearest(text, known)}", "every")
+    return None
 
 
 def _populations(
@@ -282,7 +301,10 @@ def _populations(
     for dataset in datasets:
         before = result.get(dataset.population, dataset.budget)
         result[dataset.population] = Budget(
-            max(before.epsilon, dataset.budget.epsilon), max(before.delta, dataset.budget.delta)
+            max(before.epsilon, dataset.budget.epsilon),
+            max(before.delta, dataset.budget.delta),
+            # Where all of them are renewed alike, so is what they need together.
+            dataset.budget.every if before.every is dataset.budget.every else None,
         )
         same = next(d for d in datasets if d.population == dataset.population)
         if same.unit_type is not dataset.unit_type:
@@ -312,11 +334,61 @@ def _policy(value: Value | None, problems: list[Problem]) -> Policy:
         if name not in known:
             part.note(f"is one of {', '.join(known)}{nearest(name, known)}")
             continue
-        before = tiers[known[name]]
-        default, most = part.number("default_epsilon"), part.number("max_epsilon")
-        default = before.default_epsilon if default is None else default
-        most = before.max_epsilon if most is None else most
-        if not 0 < default <= most:
-            part.note(f"needs 0 < default_epsilon <= max_epsilon, not {shown(default)} and {shown(most)}")
-        tiers[known[name]] = TierPolicy(default, most)
-    return Policy(MappingProxyType(tiers))
+        tiers[known[name]] = _tier_policy(part, tiers[known[name]])
+    specific = section.section("specificity", Part.SPECIFICITY)
+    return Policy(
+        MappingProxyType(tiers),
+        policy.specificity if specific is None else _specificity(specific, policy.specificity),
+    )
+
+
+def _tier_policy(section: Section, before: TierPolicy) -> TierPolicy:
+    default, most = section.number("default_epsilon"), section.number("max_epsilon")
+    default = before.default_epsilon if default is None else default
+    most = before.max_epsilon if most is None else most
+    if not 0 < default <= most:
+        section.note(f"needs 0 < default_epsilon <= max_epsilon, not {shown(default)} and {shown(most)}")
+    daily = section.number("max_per_day")
+    if daily is not None and daily < default:
+        section.note(
+            f"{shown(daily)} is less than default_epsilon {shown(default)}: no question would fit in a day",
+            "max_per_day",
+        )
+    weight = section.number("weight")
+    weight = before.weight if weight is None else weight
+    if not 1 <= weight <= MAX_WEIGHT:
+        section.note(f"is a number of 1 to {MAX_WEIGHT}, not {shown(weight)}", "weight")
+        weight = before.weight
+    return TierPolicy(default, most, daily, weight)
+
+
+def _specificity(section: Section, before: Specificity) -> Specificity:
+    """Return how the price grows with specificity, each key by itself as before where it is wrong."""
+    rates = ("per_condition", "per_bit", "free_bits", "per_similar")
+    numbers = {key: _at_least(section, key, 0) for key in rates}
+    numbers |= {key: _share(section, key) for key in ("near", "unknown_share")}
+    numbers["max_factor"] = _at_least(section, "max_factor", 1)
+    counts = {
+        "free_conditions": section.whole("free_conditions", MAX_CONDITIONS, 0),
+        "most_similar": section.whole("most_similar", MAX_HISTORY, 0),
+        "history": section.whole("history", MAX_HISTORY, 0),
+        "lock_after": section.whole("lock_after", MAX_HISTORY),
+    }
+    given = {key: value for key, value in (numbers | counts).items() if value is not None}
+    return replace(before, **given)  # type: ignore[arg-type]
+
+
+def _at_least(section: Section, key: str, least: int) -> Fraction | None:
+    number = section.number(key)
+    if number is not None and not least <= number <= MAX_RATE:
+        section.note(f"is a number of {least} to {MAX_RATE:,}, not {shown(number)}", key)
+        return None
+    return number
+
+
+def _share(section: Section, key: str) -> Fraction | None:
+    number = section.number(key)
+    if number is not None and not 0 < number <= 1:
+        section.note(f"is a share: above 0 and at most 1, not {shown(number)}", key)
+        return None
+    return number

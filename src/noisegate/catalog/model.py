@@ -113,12 +113,26 @@ class Table:
         return next((c for c in self.columns if c.name.casefold() == wanted), None)
 
 
+class Every(enum.Enum):
+    """How long a period of a budget lasts, by the UTC calendar."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit on what a person may lose: (epsilon, delta)-differential privacy."""
+    """A limit on what a person may lose: (epsilon, delta)-differential privacy.
+
+    `every` says that it is a period's; when that has ended, nothing is charged until a custodian renews it.
+    """
 
     epsilon: Fraction
     delta: Fraction
+    every: Every | None = None
 
     def __post_init__(self) -> None:
         if self.epsilon <= 0 or not 0 <= self.delta < 1:
@@ -150,10 +164,50 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class TierPolicy:
-    """What one question may spend on columns of a tier; of several tiers the strictest counts."""
+    """What one question may spend on columns of a tier, and an analyst in a day; the strictest tier counts.
+
+    `weight` multiplies how specific a condition on a column of the tier counts, at least 1.
+    """
 
     default_epsilon: Fraction
     max_epsilon: Fraction
+    max_per_day: Fraction | None = None
+    weight: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Specificity:
+    """How the price of a question grows with how few people it may single out; see `ask/specificity.py`.
+
+    The factor is 1 + per_condition x (conditions beyond free_conditions) + per_bit x (bits beyond free_bits)
+    + per_similar x (earlier questions it builds on, at most most_similar). `bits` is the sum over conditions
+    of -log2 of the declared share that each lets through, times the weight of its column's tier;
+    `unknown_share` stands in where no share is declared. It builds on an earlier question if the two select
+    nearly the same people, by a share of `near` and more, or share a group smaller than free_bits leave; the
+    last `history` questions are looked at. A question whose factor passes `max_factor`, or that reads a
+    restricted column, is refused; after `lock_after` of those the asker's accounts lock.
+    """
+
+    per_condition: Fraction = Fraction(1, 10)
+    free_conditions: int = 4
+    per_bit: Fraction = Fraction(1, 10)
+    free_bits: Fraction = Fraction(8)
+    per_similar: Fraction = Fraction(1, 10)
+    most_similar: int = 10
+    near: Fraction = Fraction(19, 20)
+    unknown_share: Fraction = Fraction(1, 2)
+    history: int = 200
+    max_factor: Fraction = Fraction(4)
+    lock_after: int = 3
+
+    def __post_init__(self) -> None:
+        rates = (self.per_condition, self.per_bit, self.per_similar, self.free_bits)
+        if min(rates) < 0 or min(self.free_conditions, self.most_similar, self.history) < 0:
+            raise ValueError("no rate and no allowance is negative")
+        if not (0 < self.unknown_share <= 1 and 0 < self.near <= 1):
+            raise ValueError("unknown_share and near are above 0 and at most 1")
+        if self.max_factor < 1 or self.lock_after < 1:
+            raise ValueError("max_factor and lock_after are at least 1")
 
 
 def _default_tiers() -> Mapping[Tier, TierPolicy]:
@@ -162,7 +216,7 @@ def _default_tiers() -> Mapping[Tier, TierPolicy]:
             Tier.PUBLIC: TierPolicy(Fraction(1, 2), Fraction(2)),
             Tier.DEMOGRAPHIC: TierPolicy(Fraction(1, 2), Fraction(2)),
             Tier.CLINICAL: TierPolicy(Fraction(1, 4), Fraction(1)),
-            Tier.GENOMIC: TierPolicy(Fraction(1, 10), Fraction(1, 2)),
+            Tier.GENOMIC: TierPolicy(Fraction(1, 10), Fraction(1, 2), weight=Fraction(2)),
         }
     )
 
@@ -172,6 +226,7 @@ class Policy:
     """Rules of price that hold for all datasets. Public facts, tuned in catalog.toml under [policy]."""
 
     tiers: Mapping[Tier, TierPolicy] = field(default_factory=_default_tiers)
+    specificity: Specificity = Specificity()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from typing import Annotated
 
-from typer import Argument, Exit, Option, Typer
+from typer import Argument, Option, Typer
 
 from noisegate.cli import options, show
+from noisegate.cli.budget import program as budget_program
 from noisegate.cli.catalog import program as catalog_program
 from noisegate.cli.door import open_door
+from noisegate.cli.jobs import program as jobs_program
 from noisegate.cli.plans import program as plans_program
+from noisegate.cli.receipts import program as receipts_program
+from noisegate.cli.statement import statement
 from noisegate.errors import BadInput
 
 program = Typer(
@@ -19,16 +23,13 @@ program = Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-budget_program = Typer(help="Who may spend how much, and did.", no_args_is_help=True)
-receipts_program = Typer(help="What was released, on a chain of hashes.", no_args_is_help=True)
 token_program = Typer(help="Credentials of custodians, analysts and auditors.", no_args_is_help=True)
 program.add_typer(catalog_program, name="catalog")
 program.add_typer(budget_program, name="budget")
 program.add_typer(receipts_program, name="receipts")
 program.add_typer(plans_program, name="plans")
+program.add_typer(jobs_program, name="jobs")
 program.add_typer(token_program, name="token")
-
-Dataset = Annotated[str | None, Option("--dataset", help="Only this dataset.")]
 
 
 @program.command(
@@ -62,18 +63,23 @@ def ask(
             show.as_json(dict(answer.json)) if as_json else show.answer(show.out(), answer)
 
 
+program.command("statement", epilog="Example: noisegate statement liver > statement.md")(statement)
+
+
 @program.command(epilog="Example: noisegate serve --catalog catalog.toml --state state --port 8400")
 def serve(
     host: options.Host = None,
     port: options.Port = None,
     state: options.State = None,
     catalog: options.Catalog = None,
+    ledger: options.Ledger = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Serve the HTTP interface until stopped."""
     from noisegate.cli.serving import serve_until_stopped
 
-    serve_until_stopped(options.settings(host=host, port=port, state=state, catalog=catalog), as_json=as_json)
+    config = options.settings(host=host, port=port, state=state, catalog=catalog, ledger=ledger)
+    serve_until_stopped(config, as_json=as_json)
 
 
 @program.command(epilog="Example: noisegate demo --state /tmp/noisegate --once")
@@ -81,86 +87,15 @@ def demo(
     state: options.State = None,
     port: options.Port = None,
     catalog: options.Catalog = None,
+    ledger: options.Ledger = None,
     once: Annotated[bool, Option("--once", help="Exit after the questions instead of serving on.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Register the public data that comes with Noisegate, serve it, and ask a handful of questions."""
     from noisegate.cli.demo import run_demo
 
-    run_demo(options.settings(state=state, port=port, catalog=catalog), once=once, as_json=as_json)
-
-
-@budget_program.command("show", epilog="Example: noisegate budget show --json")
-def budget_show(
-    url: options.Url = None,
-    token: options.Token = None,
-    state: options.State = None,
-    catalog: options.Catalog = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Show what was spent and what is left."""
-    with open_door(url, token, state=state, catalog=catalog) as door:
-        found = door.budget()
-    show.as_json(found) if as_json else show.budget(show.out(), found)
-
-
-@budget_program.command("grant", epilog="Example: noisegate budget grant liver ana --epsilon 2")
-def budget_grant(
-    dataset: Annotated[str, Argument(help="The dataset.", show_default=False)],
-    analyst: Annotated[str, Argument(help="The analyst's name, as on their token.", show_default=False)],
-    epsilon: Annotated[str, Option("--epsilon", "-e", help="The limit on ε.")],
-    delta: Annotated[str | None, Option("--delta", help="The limit on δ; the dataset's by default.")] = None,
-    url: options.Url = None,
-    token: options.Token = None,
-    state: options.State = None,
-    catalog: options.Catalog = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Open an analyst's account on a dataset with limits of its own."""
-    with open_door(url, token, state=state, catalog=catalog) as door:
-        granted = door.grant(dataset, analyst, epsilon=epsilon, delta=delta)
-    show.as_json(granted) if as_json else show.budget(show.out(), {"accounts": [granted]})
-
-
-@receipts_program.command("list", epilog="Example: noisegate receipts list --dataset liver --limit 20")
-def receipts_list(
-    dataset: Dataset = None,
-    after: Annotated[int, Option("--after", min=0, help="Only after this number of the chain.")] = 0,
-    limit: Annotated[int, Option("--limit", min=1, max=1_000, help="At most so many.")] = 100,
-    url: options.Url = None,
-    token: options.Token = None,
-    state: options.State = None,
-    catalog: options.Catalog = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """List what was released, oldest first."""
-    with open_door(url, token, state=state, catalog=catalog) as door:
-        found = door.receipts(dataset, after=after, limit=limit)
-    show.as_json(found) if as_json else show.receipts(show.out(), found)
-
-
-@receipts_program.command(
-    "verify", epilog="Example: noisegate receipts verify; exit code 1 says that it broke"
-)
-def receipts_verify(
-    url: options.Url = None,
-    token: options.Token = None,
-    state: options.State = None,
-    catalog: options.Catalog = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Recompute the chain of receipts from its first link."""
-    with open_door(url, token, state=state, catalog=catalog) as door:
-        found = door.verify_receipts()
-    if as_json:
-        show.as_json(found)
-    else:
-        state_of = "whole" if found["whole"] else f"BROKEN: {found['fault']}"
-        show.out().print(
-            f"{found['receipts']:,} receipts of {found['charges']:,} charges: {state_of}", markup=False
-        )
-    if not found["whole"]:
-        raise Exit(1)
+    config = options.settings(state=state, port=port, catalog=catalog, ledger=ledger)
+    run_demo(config, once=once, as_json=as_json)
 
 
 @token_program.command(
@@ -175,6 +110,9 @@ def token_create(
     expires_days: Annotated[
         int | None, Option("--expires-days", min=1, max=3_650, help="Valid so long.")
     ] = None,
+    project: Annotated[
+        str, Option("--project", help="Whose accounts their questions are charged to.")
+    ] = "default",
     url: options.Url = None,
     token: options.Token = None,
     state: options.State = None,
@@ -183,7 +121,9 @@ def token_create(
 ) -> None:
     """Create a token. Its secret is shown this once."""
     with open_door(url, token, state=state, catalog=catalog) as door:
-        made = door.create_token(name, role, datasets=dataset or None, expires_days=expires_days)
+        made = door.create_token(
+            name, role, datasets=dataset or None, expires_days=expires_days, project=project
+        )
     if as_json:
         show.as_json(made)
     else:

@@ -32,17 +32,76 @@ class Door(Protocol):
     def datasets(self) -> list[Json]:
         """List datasets."""
 
-    def budget(self) -> Json:
+    def budget(self, account: str | None = None) -> Json:
         """Show accounts."""
 
-    def grant(self, dataset: str, analyst: str, *, epsilon: Number, delta: Number | None = None) -> Json:
-        """Open an analyst's account with limits of its own."""
+    def odometer(self, by: str = "dataset", *, account: str | None = None, days: int | None = None) -> Json:
+        """Tell spending apart."""
 
-    def receipts(self, dataset: str | None = None, *, after: int = 0, limit: int = 100) -> Json:
+    def grant(
+        self,
+        dataset: str,
+        analyst: str | None = None,
+        *,
+        epsilon: Number,
+        delta: Number | None = None,
+        project: str = "default",
+        until: str | None = None,
+        every: str | None = None,
+    ) -> Json:
+        """Give an analyst or a project a share of a dataset's budget."""
+
+    def renew(
+        self,
+        account: str,
+        reason: str,
+        *,
+        epsilon: Number | None = None,
+        delta: Number | None = None,
+        until: str | None = None,
+        every: str | None = None,
+    ) -> Json:
+        """Begin an account's next period."""
+
+    def transfer(
+        self, dataset: str, giver: str, taker: str, *, epsilon: Number, project: str = "default"
+    ) -> Json:
+        """Move what one analyst has left to another."""
+
+    def suspend(self, account: str, reason: str) -> Json:
+        """Refuse all charges that name an account."""
+
+    def resume(self, account: str) -> Json:
+        """Open an account again."""
+
+    def statement(self, dataset: str) -> Json:
+        """State a dataset's privacy."""
+
+    def release_statement(self, receipt: str) -> Json:
+        """State a release's privacy."""
+
+    def receipts(
+        self, dataset: str | None = None, *, after: int | str | None = None, limit: int = 100
+    ) -> Json:
         """List receipts."""
+
+    def export_receipts(self, dataset: str | None = None) -> Iterator[bytes]:
+        """Export receipts."""
+
+    def checkpoint(self) -> Json:
+        """Take a checkpoint."""
 
     def verify_receipts(self) -> Json:
         """Verify the chain."""
+
+    def jobs(self) -> list[Json]:
+        """List jobs."""
+
+    def job(self, job_id: int) -> Json:
+        """Show a job."""
+
+    def cancel_job(self, job_id: int) -> Json:
+        """End a job without an answer."""
 
     def closed_plans(self) -> list[Json]:
         """List the plans that failed after their charge."""
@@ -51,7 +110,13 @@ class Door(Protocol):
         """Let a closed plan be asked again."""
 
     def create_token(
-        self, name: str, role: str, *, datasets: Sequence[str] | None = None, expires_days: int | None = None
+        self,
+        name: str,
+        role: str,
+        *,
+        datasets: Sequence[str] | None = None,
+        expires_days: int | None = None,
+        project: str = "default",
     ) -> Json:
         """Create a token."""
 

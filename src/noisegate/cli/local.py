@@ -76,23 +76,104 @@ class LocalDoor:
         """List datasets."""
         return self._gateway.datasets(self._operator)
 
-    def budget(self) -> Json:
-        """Show all accounts."""
-        return self._gateway.budget(self._operator)
+    def budget(self, account: str | None = None) -> Json:
+        """Show all accounts, or one with those beneath it."""
+        return self._gateway.budget(self._operator, account)
 
-    def grant(self, dataset: str, analyst: str, *, epsilon: Number, delta: Number | None = None) -> Json:
-        """Open an analyst's account with limits of its own."""
+    def odometer(self, by: str = "dataset", *, account: str | None = None, days: int | None = None) -> Json:
+        """Tell spending apart."""
+        return self._gateway.odometer(self._operator, by, account, days)
+
+    def grant(
+        self,
+        dataset: str,
+        analyst: str | None = None,
+        *,
+        epsilon: Number,
+        delta: Number | None = None,
+        project: str = "default",
+        until: str | None = None,
+        every: str | None = None,
+    ) -> Json:
+        """Give an analyst or a project a share of a dataset's budget."""
         return self._gateway.grant(
-            self._operator, dataset, analyst, _exact("epsilon", epsilon), _exact_or_none("delta", delta)
+            self._operator,
+            dataset,
+            analyst,
+            _exact("epsilon", epsilon),
+            _exact_or_none("delta", delta),
+            project=project,
+            until=until,
+            every=every,
         )
 
-    def receipts(self, dataset: str | None = None, *, after: int = 0, limit: int = 100) -> Json:
+    def renew(
+        self,
+        account: str,
+        reason: str,
+        *,
+        epsilon: Number | None = None,
+        delta: Number | None = None,
+        until: str | None = None,
+        every: str | None = None,
+    ) -> Json:
+        """Begin an account's next period."""
+        limits = _exact_or_none("epsilon", epsilon), _exact_or_none("delta", delta)
+        return self._gateway.renew(self._operator, account, reason, *limits, until=until, every=every)
+
+    def transfer(
+        self, dataset: str, giver: str, taker: str, *, epsilon: Number, project: str = "default"
+    ) -> Json:
+        """Move what one analyst has left to another."""
+        exact = _exact("epsilon", epsilon)
+        return self._gateway.transfer(self._operator, dataset, giver, taker, exact, project=project)
+
+    def suspend(self, account: str, reason: str) -> Json:
+        """Refuse all charges that name an account."""
+        return self._gateway.suspend(self._operator, account, reason)
+
+    def resume(self, account: str) -> Json:
+        """Open an account again."""
+        return self._gateway.resume(self._operator, account)
+
+    def statement(self, dataset: str) -> Json:
+        """State a dataset's privacy."""
+        return self._gateway.statement(self._operator, dataset)
+
+    def release_statement(self, receipt: str) -> Json:
+        """State a release's privacy."""
+        return self._gateway.release_statement(self._operator, receipt)
+
+    def receipts(
+        self, dataset: str | None = None, *, after: int | str | None = None, limit: int = 100
+    ) -> Json:
         """List receipts."""
-        return self._gateway.receipts(self._operator, dataset, after, limit)
+        place = None if after is None else str(after)
+        return self._gateway.receipts(self._operator, dataset, place, limit)
+
+    def export_receipts(self, dataset: str | None = None) -> Iterator[bytes]:
+        """Export receipts."""
+        return self._gateway.export_receipts(self._operator, dataset)
+
+    def checkpoint(self) -> Json:
+        """Take a checkpoint."""
+        return self._gateway.checkpoint(self._operator)
 
     def verify_receipts(self) -> Json:
         """Verify the chain."""
         return self._gateway.verify_receipts(self._operator)
+
+    def jobs(self) -> list[Json]:
+        """List jobs."""
+        return self._gateway.jobs(self._operator)
+
+    def job(self, job_id: int) -> Json:
+        """Show a job."""
+        return self._gateway.job(self._operator, job_id)
+
+    def cancel_job(self, job_id: int) -> Json:
+        """End a job without an answer."""
+        return self._gateway.cancel_job(self._operator, job_id)
 
     def closed_plans(self) -> list[Json]:
         """List the plans that failed after their charge."""
@@ -103,10 +184,16 @@ class LocalDoor:
         self._gateway.open_plan(self._operator, fingerprint)
 
     def create_token(
-        self, name: str, role: str, *, datasets: Sequence[str] | None = None, expires_days: int | None = None
+        self,
+        name: str,
+        role: str,
+        *,
+        datasets: Sequence[str] | None = None,
+        expires_days: int | None = None,
+        project: str = "default",
     ) -> Json:
         """Create a token."""
-        return self._gateway.create_token(self._operator, name, role, datasets, expires_days)
+        return self._gateway.create_token(self._operator, name, role, datasets, expires_days, project)
 
     def tokens(self) -> list[Json]:
         """List tokens."""

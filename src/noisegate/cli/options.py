@@ -25,6 +25,14 @@ Catalog = Annotated[Path | None, Option("--catalog", help="The catalog file.", m
 AsJson = Annotated[bool, Option("--json", help="JSON alone on stdout; progress and errors on stderr.")]
 Host = Annotated[str | None, Option("--host", help="Address to listen on. Default 127.0.0.1.")]
 Port = Annotated[int | None, Option("--port", help="Port to listen on, 0 for any free one. Default 8400.")]
+Ledger = Annotated[
+    str | None,
+    Option(
+        "--ledger",
+        help="A PostgreSQL database as the ledger. Others see flags: with a password, use NOISEGATE_LEDGER.",
+        metavar="URL",
+    ),
+]
 
 
 def settings(**flags: object) -> config.Config:

@@ -3,7 +3,7 @@
 import json
 import sys
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TextIO
@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from noisegate.client.answer import Answer, budget_line, shown
+from noisegate.client.answer import Answer, budget_line, shown, surcharge_line
 
 Json = Mapping[str, Any]
 # Of a pipe or a file: tables there are not folded to a terminal's width.
@@ -97,59 +97,30 @@ def explanation(console: Console, found: Json) -> None:
     loss, budget = found["loss"], found["budget"]
     replay = " (this question was answered before: free)" if found["price"].get("replay") else ""
     console.print(f"would cost ε {loss['epsilon']:.4g} (δ {loss['delta']:.3g}, per {loss['unit']}){replay}")
+    _price(console, found["price"], found["surcharge"])
     console.print(budget_line(budget))
     clamped = ["clamped: " + "; ".join(found["clamping"])] if found["clamping"] else []
     for line in (*found["mechanisms"], *clamped, *found["notes"]):
         console.print(f"[dim]{escape(line)}[/dim]")
 
 
-def budget(console: Console, found: Json) -> None:
-    """Print accounts with what they spent and have left."""
-    known = {a["account"] for a in found["accounts"]} if console.width < ROOM_FOR_PATHS else set()
-    rows = [
-        [
-            _branch(a["account"], known),
-            a["kind"],
-            f"{a['spent']:.4g}",
-            f"{a['left']:.4g}",
-            f"{a['epsilon']:g}",
-            f"{a['delta']:g}",
-        ]
-        for a in found["accounts"]
-    ]
-    headings = ["account", "level", "ε spent", "ε left", "ε limit", "at δ"]
-    console.print(table(headings, rows, numbers=[2, 3, 4, 5]))
-
-
-def _branch(account: str, known: Collection[str]) -> str:
-    """Return an account's path; its last part alone, indented, where its parent is shown above it."""
-    parent, _, name = account.rpartition("/")
-    return "  " * account.count("/") + name if parent in known else account
-
-
-def receipts(console: Console, found: Json) -> None:
-    """Print receipts, one a line."""
-    rows = [
-        [r["id"], _time(r["time"]), r["kind"], _about(r["body"]), r["hash"][:12]] for r in found["receipts"]
-    ]
-    listing(console, ["receipt", "time (UTC)", "kind", "about", "hash"], rows, 3)
-    if found.get("next") is not None:
-        console.print(f"[dim]more with --after {found['next']}[/dim]")
-    elif found.get("more"):
-        console.print("[dim]there are more: choose one chain with --dataset[/dim]")
+def _price(console: Console, price: Json, surcharge: Json) -> None:
+    """Print what a question takes beside its loss, line by line, and what the day still allows."""
+    if surcharge["factor"] > 1:
+        console.print(f"and {surcharge_line(surcharge)}:")
+        for line in price["lines"]:
+            if line["adds"]:
+                console.print(escape(f"  + {line['adds']:.3g}  {line['what']}: {line['why']}"))
+    if price["refused"]:
+        most = f"more than the {price['max_factor']:g} times that are answered"
+        console.print(f"would be refused: {most}; to ask it counts against your account")
+    day = price["day"]
+    if day is not None:
+        console.print(f"today about ε {day['left']:.4g} of {day['most']:g} are left on {day['tier']} columns")
 
 
 def _time(text: str) -> str:
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _about(body: Json) -> str:
-    public = body.get("public")
-    if isinstance(public, dict) and "question" in public:
-        return f"ε {public['epsilon']:.4g} {public['asker']}: {public['question']}"
-    if "version" in body:
-        return f"data version {body['version']}"
-    return str(body.get("account", body.get("reason", "")))
 
 
 def closed_plans(console: Console, found: Sequence[Json], digits: int) -> None:
@@ -172,10 +143,21 @@ def _asked(plan: Json) -> tuple[object, ...]:
 def tokens(console: Console, found: Iterable[Json]) -> None:
     """Print tokens without their secrets."""
     rows = [
-        [t["id"], t["name"], t["role"], _grants(t["datasets"]), _until(t["expires"]), t["state"]]
+        [
+            t["id"],
+            t["name"],
+            t["role"],
+            _grants(t["datasets"]),
+            _until(t["expires"]),
+            t["state"],
+            t["project"],
+        ]
         for t in found
     ]
-    console.print(table(["id", "name", "role", "datasets", "expires (UTC)", "state"], rows))
+    headings = ["id", "name", "role", "datasets", "expires (UTC)", "state", "project"]
+    # Where nobody uses projects there is nothing to say of them.
+    used = slice(None) if any(row[-1] != "default" for row in rows) else slice(-1)
+    console.print(table(headings[used], [row[used] for row in rows]))
 
 
 def _grants(datasets: Sequence[str] | None) -> str:
@@ -192,8 +174,10 @@ def datasets(console: Console, found: Iterable[Json]) -> None:
         label = " [SYNTHETIC]" if dataset.get("synthetic") else ""
         limit = dataset["budget"]
         console.print(f"[bold]{escape(dataset['name'])}[/bold]  {escape(dataset['title'])}{escape(label)}")
+        every = f" every {limit['every']}" if "every" in limit else ""
         console.print(
-            f"  a person is named by {escape(str(dataset['unit']))}; ε {limit['epsilon']}, δ {limit['delta']}"
+            f"  a person is named by {escape(str(dataset['unit']))}; "
+            f"ε {limit['epsilon']}, δ {limit['delta']}{every}"
         )
         for held in dataset["tables"]:
             rows = list(_condensed([_column(c) for c in held["columns"]]))

@@ -43,6 +43,7 @@ class Answer:
         cells: the rows; a key is a plain value, anything noisy a `Cell`.
         confidence: of the intervals, 0.95. They cover the noise, not the clamping named in `clamping`.
         loss: `{"epsilon", "delta", "nominal_epsilon", "unit"}`, what the answer may reveal of one person.
+        surcharge: `{"factor", "epsilon"}`, what the asker's own account was charged beside the loss.
         budget: `{"spent", "left", "delta", "more_like_this"}` of the asker's account.
         receipt: `{"id", "hash"}` of where it is written down.
         replayed: whether this is the stored answer of an earlier twin, at no cost.
@@ -52,6 +53,7 @@ class Answer:
     cells: tuple[tuple[Cell | Scalar, ...], ...]
     confidence: float
     loss: Mapping[str, Any]
+    surcharge: Mapping[str, Any]
     mechanisms: tuple[str, ...]
     clamping: tuple[str, ...]
     notes: tuple[str, ...]
@@ -72,6 +74,7 @@ class Answer:
             cells=tuple(tuple(_cell(c) for c in row) for row in reply["rows"]),
             confidence=reply["confidence"],
             loss=reply["loss"],
+            surcharge=reply.get("surcharge", {"factor": 1.0, "epsilon": 0.0}),
             mechanisms=tuple(reply.get("mechanisms", ())),
             clamping=tuple(reply.get("clamping", ())),
             notes=tuple(reply.get("notes", ())),
@@ -161,6 +164,8 @@ class Answer:
     def footer(self) -> Iterator[str]:
         """Yield the lines that belong under a table of this answer."""
         yield cost_line(self.loss, replayed=self.replayed)
+        if self.surcharge["factor"] > 1:
+            yield f"and {surcharge_line(self.surcharge)}"
         yield budget_line(self.budget)
         if self.clamping:
             yield "clamped: " + "; ".join(self.clamping)
@@ -196,6 +201,18 @@ def cost_line(loss: Mapping[str, Any], *, replayed: bool) -> str:
     """
     price = f"ε {loss['epsilon']:.4g} (δ {loss['delta']:.3g}, per {loss['unit']})"
     return f"cost nothing: the answer of an earlier twin, which cost {price}" if replayed else f"cost {price}"
+
+
+def surcharge_line(surcharge: Mapping[str, Any]) -> str:
+    """Return what a question takes beside its loss, in words.
+
+    >>> surcharge_line({"factor": 1.25, "epsilon": 0.125})
+    'ε 0.125 more from your own budget, 1.25 times in all, for how few people it singles out'
+    """
+    return (
+        f"ε {surcharge['epsilon']:.4g} more from your own budget, {surcharge['factor']:.4g} times in all, "
+        "for how few people it singles out"
+    )
 
 
 def budget_line(budget: Mapping[str, Any]) -> str:

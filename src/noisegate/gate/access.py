@@ -18,10 +18,12 @@ class Right(enum.Enum):
     SEE_OWN_BUDGET = "see their own budget"
     SEE_ALL_BUDGETS = "see all budgets"
     GRANT_BUDGET = "grant budget"
+    SUSPEND_ACCOUNTS = "suspend accounts"
     SEE_RECEIPTS = "see receipts"
     MANAGE_TOKENS = "manage tokens"
     SUGGEST = "spend budget on suggestions"
     OPEN_PLANS = "open closed plans"
+    CANCEL_JOBS = "cancel jobs"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -31,24 +33,30 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.SEE_DATASETS,
             Right.SEE_ALL_BUDGETS,
             Right.GRANT_BUDGET,
+            Right.SUSPEND_ACCOUNTS,
             Right.SEE_RECEIPTS,
             Right.MANAGE_TOKENS,
             Right.SUGGEST,
             Right.OPEN_PLANS,
+            Right.CANCEL_JOBS,
         }
     ),
-    Role.ANALYST: frozenset({Right.ASK, Right.SEE_DATASETS, Right.SEE_OWN_BUDGET}),
+    Role.ANALYST: frozenset({Right.ASK, Right.SEE_DATASETS, Right.SEE_OWN_BUDGET, Right.CANCEL_JOBS}),
     Role.AUDITOR: frozenset({Right.SEE_DATASETS, Right.SEE_ALL_BUDGETS, Right.SEE_RECEIPTS}),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """A credential that was checked. `datasets` lists the grants; None stands for all."""
+    """A credential that was checked. `datasets` lists the grants; None stands for all.
+
+    `project` is the one whose accounts the asker's questions are charged to.
+    """
 
     name: str
     role: Role
     datasets: frozenset[str] | None
+    project: str = "default"
 
     def may_see(self, dataset: str) -> bool:
         """Whether the asker holds a grant on the dataset."""
@@ -57,7 +65,8 @@ class Asker:
 
 def asker_of(token: Token) -> Asker:
     """Return who bears a token that was found valid."""
-    return Asker(token.name, token.role, None if token.grants == "*" else frozenset(token.grants))
+    datasets = None if token.grants == "*" else frozenset(token.grants)
+    return Asker(token.name, token.role, datasets, token.project)
 
 
 def require(asker: Asker, right: Right) -> None:

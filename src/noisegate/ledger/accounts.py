@@ -7,6 +7,8 @@ can be read off it; the constructors refuse one that does not agree.
 import enum
 import re
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 
 from noisegate.privacy.filter import Capacity, Limits
 from noisegate.privacy.loss import Loss
@@ -26,6 +28,7 @@ class Kind(enum.Enum):
 _KINDS = tuple(Kind)
 
 
+@lru_cache(maxsize=4096)
 def kind_of(account: str) -> Kind:
     """Return the level an account id stands at.
 
@@ -63,7 +66,7 @@ def chain_of(account: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A node of the budget tree and the limits it was opened with."""
+    """A node of the budget tree and the limits of its present period."""
 
     id: str
     parent: str | None
@@ -80,12 +83,55 @@ class Account:
         return cls(path, parent_of(path), kind_of(path), limits)
 
 
+class AccountState(enum.Enum):
+    """Whether an account bears charges. Only a custodian opens one that does not."""
+
+    OPEN = "open"
+    SUSPENDED = "suspended"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One share of an account's budget: its limits stand from its first second to its end.
+
+    `number` counts from 1. `since` and `until` are in seconds since 1970 UTC; from `until` on the account
+    bears no charge until it is renewed, None for a share without end.
+    """
+
+    number: int
+    since: int
+    until: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise ValueError("periods count from 1")
+        if self.until is not None and self.until <= self.since:
+            raise ValueError("a period ends after it began")
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """An account over all its periods, the present one included.
+
+    `epsilon` and `delta` are the sums of the periods' limits: what the account guarantees by basic
+    composition. `spent` is the true loss of all charges that ever named it, less what jobs gave back.
+    """
+
+    epsilon: Fraction
+    delta: Fraction
+    spent: Loss
+    charges: int
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """An account as it stands.
 
-    `spent` is the true loss of all charges that name the account; `surcharge` what the adaptive price
-    added, which counts against this account's capacity only. `charges` is how many charges name it.
+    `spent` is the true loss of the present period's charges that name the account; `surcharge` what the
+    adaptive price added, which counts against this account's capacity only. `charges` is how many charges
+    of the period name it. `state` says whether it bears charges, with `reason` where it does not;
+    `strikes` counts restricted questions since a custodian last opened it.
     """
 
     account: Account
@@ -93,6 +139,11 @@ class Balance:
     spent: Loss
     surcharge: Loss
     charges: int
+    period: Period
+    lifetime: Lifetime
+    state: AccountState = AccountState.OPEN
+    reason: str = ""
+    strikes: int = 0
 
     @property
     def id(self) -> str:
@@ -101,7 +152,7 @@ class Balance:
 
     @property
     def limits(self) -> Limits:
-        """The limits that the account was opened with, as the ledger holds them: rounded down."""
+        """The limits of the present period, as the ledger holds them: rounded down."""
         return self.account.limits
 
     @property

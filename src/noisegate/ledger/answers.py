@@ -2,15 +2,19 @@
 
 Under one fingerprint there is one answer, the first that was closed; whoever computed another in the
 meantime hands out the stored one, so that the same question never shows two draws of noise.
+TRUSTED. PROOFS.md, "Stored answers".
 """
 
 import hashlib
 import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, exists, insert, select, update
 
 from noisegate.errors import Conflict, NotFound
 from noisegate.ledger import chain, schema
+from noisegate.ledger.bulk import write
 from noisegate.ledger.records import (
     ChargeRow,
     ChargeState,
@@ -21,24 +25,33 @@ from noisegate.ledger.records import (
     Suspended,
     canonical,
 )
-from noisegate.ledger.transaction import Row, Transaction
+from noisegate.ledger.transaction import Row, Transaction, any_of
+from noisegate.ledger.writer import Raised, Together
 
-_c, _a, _s = schema.charge.c, schema.answer.c, schema.suspension.c
+_c, _a, _s, _j = schema.charge.c, schema.answer.c, schema.suspension.c, schema.job.c
 
 _COLUMNS = (_c.id, _c.fingerprint, _c.datasets, _c.state, _c.principal, _c.key, _c.request_hash)
-_CHARGE = select(*_COLUMNS).where(_c.id == bindparam("of", type_=BigInteger)).with_for_update()
-_OPEN = select(*_COLUMNS).where(_c.state == ChargeState.OPEN.value).order_by(_c.id)
+_FACTS = (_c.population, _c.asker, _c.tier, _c.conditions, _c.at)
+_CHARGES = select(*_COLUMNS).where(any_of(_c.id, "among")).order_by(_c.id).with_for_update()
+_POPULATIONS = select(_c.population).where(any_of(_c.id, "among")).distinct()
+_NOT_A_JOB = ~exists().where(_j.charge == _c.id)
+_OPEN = select(*_COLUMNS).where(_c.state == ChargeState.OPEN.value, _NOT_A_JOB)
+_EVERY_OPEN = _OPEN.order_by(_c.id)
+_OPEN_OF = _OPEN.where(any_of(_c.replica, "among")).order_by(_c.id)
+_REPLICAS = select(_c.replica).where(_c.state == ChargeState.OPEN.value, _NOT_A_JOB).distinct()
 _SETTLE = (
     update(schema.charge)
     .where(_c.id == bindparam("of", type_=BigInteger), _c.state == ChargeState.OPEN.value)
     .values({_c.state: bindparam("to_state")})
 )
-EVERY_CHARGE = select(*_COLUMNS).order_by(_c.id)
+EVERY_CHARGE = select(*_COLUMNS, *_FACTS).order_by(_c.id)
 EVERY_ANSWER = select(_a.fingerprint, _a.charge, _a.text).order_by(_a.fingerprint)
 EVERY_SUSPENSION = select(_s.fingerprint, _s.charge, _s.reason)
 _STORED = select(_a.charge, _a.text).where(_a.fingerprint == bindparam("of"))
+_STORED_AMONG = select(_a.fingerprint, _a.charge, _a.text).where(any_of(_a.fingerprint, "among"))
 _STORE = insert(schema.answer)
 _SUSPENSION = select(_s.charge, _s.reason).where(_s.fingerprint == bindparam("of"))
+SUSPENDED_AMONG = select(_s.fingerprint).where(any_of(_s.fingerprint, "among"))
 _SUSPENDED = (
     select(_s.fingerprint, _s.charge, _s.reason, _c.datasets).join_from(schema.suspension, schema.charge)
 ).order_by(_s.charge)
@@ -46,52 +59,126 @@ _SUSPEND = insert(schema.suspension)
 _UNSUSPEND = delete(schema.suspension).where(_s.fingerprint == bindparam("of"))
 
 
-def close(transaction: Transaction, charge: int, text: str, at: int) -> StoredAnswer:
-    """Store the answer to a charge, or find the one stored under its fingerprint, and record which."""
-    row = _find(transaction, charge)
-    stored = transaction.row(_STORED, of=row.fingerprint)
-    if row.state is ChargeState.ANSWERED:
-        receipts = chain.of_charge(transaction, charge, ReceiptKind.ANSWER)
-    else:
-        _settle(transaction, row, ChargeState.ANSWERED)
-        if stored is None:
-            transaction.change(_STORE, fingerprint=row.fingerprint, charge=charge, text=text)
-            stored = (charge, text)
-        body = {"answer_of": stored[0], "sha256": sha256(stored[1])}
-        receipts = _record(transaction, row, ReceiptKind.ANSWER, body, at)
-    if stored is None:
-        raise LookupError(f"charge {charge} is answered and its answer is missing")
-    return StoredAnswer(row.fingerprint, stored[0], stored[1], sha256(stored[1]), receipts)
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An answer to be stored, with its SHA-256, for a charge."""
+
+    charge: int
+    text: str
+    sha256: str
 
 
-def fail(transaction: Transaction, charge: int, reason: str, at: int) -> None:
+def closing(charge: int, text: str) -> Closing:
+    """Return the request to close a charge with an answer."""
+    return Closing(charge, text, sha256(text))
+
+
+def _populations(transaction: Transaction, requests: Sequence[Closing]) -> frozenset[str]:
+    among = transaction.listed([r.charge for r in requests])
+    return frozenset(row[0] for row in transaction.rows(_POPULATIONS, among=among))
+
+
+def perform(transaction: Transaction, requests: Sequence[Closing]) -> list[StoredAnswer | Raised]:
+    """Store the answers to charges, or find those stored under their fingerprints, and record which.
+
+    Claim: each result is the one answer of its charge's fingerprint, stored, with its hash on a receipt
+    of the charge, when the transaction has committed.
+    Needs: the trees of the charges are held.
+    Argued in PROOFS.md, "Stored answers".
+    """
+    listed = transaction.listed
+    numbers = sorted({r.charge for r in requests})
+    rows = {row[0]: charge_of(row) for row in transaction.rows(_CHARGES, among=listed(numbers))}
+    fingerprints = sorted({row.fingerprint for row in rows.values()})
+    datasets = sorted({dataset for row in rows.values() for dataset in row.datasets})
+    answered = [n for n, row in rows.items() if row.state is ChargeState.ANSWERED]
+    texts, heads, told = transaction.gather(
+        (_STORED_AMONG, {"among": listed(fingerprints)}),
+        (chain.HEADS, {"among": listed(datasets)}),
+        (chain.OF_CHARGES, {"among": listed(answered), "of_kind": ReceiptKind.ANSWER.value}),
+    )
+    stored = {fingerprint: Closing(charge, text, sha256(text)) for fingerprint, charge, text in texts}
+    receipts: dict[int, list[Receipt]] = {}
+    for receipt in map(chain.receipt_of, told):
+        receipts.setdefault(receipt.charge or 0, []).append(receipt)
+    ends = chain.links_of(heads, transaction.at)
+    results: list[StoredAnswer | Raised] = []
+    settled, added = [], []
+    for request in requests:
+        row = rows.get(request.charge)
+        if row is None:
+            results.append(Raised(NotFound(f"there is no charge {request.charge}")))
+            continue
+        if row.state is ChargeState.OPEN:
+            if row.fingerprint not in stored:
+                stored[row.fingerprint] = request
+                added.append({"fingerprint": row.fingerprint, "charge": row.id, "text": request.text})
+            answer = stored[row.fingerprint]
+            body = canonical({"answer_of": answer.charge, "sha256": answer.sha256})
+            receipts[row.id] = [ends.add(d, ReceiptKind.ANSWER, body, row.id) for d in row.datasets]
+            settled.append({"of": row.id, "to_state": ChargeState.ANSWERED.value})
+            rows[row.id] = replace(row, state=ChargeState.ANSWERED)
+        elif row.state is not ChargeState.ANSWERED:
+            results.append(Raised(_settled_already(row, ChargeState.ANSWERED)))
+            continue
+        answer = stored[row.fingerprint]
+        results.append(
+            StoredAnswer(row.fingerprint, answer.charge, answer.text, answer.sha256, tuple(receipts[row.id]))
+        )
+    write(transaction, (_SETTLE, settled), (_STORE, added), *ends.changes())
+    return results
+
+
+CLOSE: Together[Closing, StoredAnswer] = Together(_populations, perform)
+
+
+def fail(transaction: Transaction, charge: int, reason: str) -> None:
     """Mark a charge failed and suspend its fingerprint for everyone."""
-    row = _find(transaction, charge)
+    row = find_charge(transaction, charge)
     if row.state is ChargeState.FAILED:
         return
-    _settle(transaction, row, ChargeState.FAILED)
+    settle(transaction, row, ChargeState.FAILED)
     if transaction.row(_SUSPENSION, of=row.fingerprint) is None:
         transaction.change(_SUSPEND, fingerprint=row.fingerprint, charge=charge, reason=reason)
-    _record(transaction, row, ReceiptKind.FAILED, {"reason": reason}, at)
+    record(transaction, row, ReceiptKind.FAILED, {"reason": reason})
 
 
-def unsuspend(transaction: Transaction, fingerprint: str, at: int) -> None:
+def unsuspend(transaction: Transaction, fingerprint: str) -> None:
     """Let a fingerprint be charged again."""
     suspended = transaction.row(_SUSPENSION, of=fingerprint)
     if suspended is None:
         raise NotFound("no plan with this fingerprint is suspended")
     transaction.change(_UNSUSPEND, of=fingerprint)
-    row = _find(transaction, suspended[0])
-    _record(transaction, row, ReceiptKind.UNSUSPENDED, {"fingerprint": fingerprint}, at)
+    row = find_charge(transaction, suspended[0])
+    record(transaction, row, ReceiptKind.UNSUSPENDED, {"fingerprint": fingerprint})
 
 
-def recover(transaction: Transaction, at: int) -> int:
-    """Settle the charges that a crash left open: spent, never answered. Returns how many."""
-    left = [charge_of(row) for row in transaction.rows(_OPEN)]
+def recover(transaction: Transaction, replicas: Collection[int] | None = None) -> int:
+    """Settle the charges that a crash left open: spent, never answered. Returns how many.
+
+    A job's charge stays open: what happens to jobs after a crash is theirs to say.
+
+    Args:
+        transaction: all trees are held.
+        replicas: the gateways that are gone; None for any.
+    """
+    if replicas is None:
+        rows = transaction.rows(_EVERY_OPEN)
+    else:
+        rows = transaction.rows(_OPEN_OF, among=transaction.listed(sorted(replicas)))
+    left = [charge_of(row) for row in rows]
+    ends = chain.links(transaction, {dataset for row in left for dataset in row.datasets})
     for row in left:
-        _settle(transaction, row, ChargeState.LOST)
-        _record(transaction, row, ReceiptKind.LOST, {}, at)
+        for dataset in row.datasets:
+            ends.add(dataset, ReceiptKind.LOST, "{}", row.id)
+    settled = [{"of": row.id, "to_state": ChargeState.LOST.value} for row in left]
+    write(transaction, (_SETTLE, settled), *ends.changes())
     return len(left)
+
+
+def replicas_with_open_charges(transaction: Transaction) -> frozenset[int]:
+    """Return the gateways that have taken charges, jobs' apart, that are not settled."""
+    return frozenset(row[0] for row in transaction.rows(_REPLICAS))
 
 
 def find(transaction: Transaction, fingerprint: str) -> StoredAnswer | None:
@@ -122,8 +209,9 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _find(transaction: Transaction, charge: int) -> ChargeRow:
-    row = transaction.row(_CHARGE, of=charge)
+def find_charge(transaction: Transaction, charge: int) -> ChargeRow:
+    """Return a charge, held until the transaction ends. Raises NotFound."""
+    row = transaction.row(_CHARGES, among=transaction.listed([charge]))
     if row is None:
         raise NotFound(f"there is no charge {charge}")
     return charge_of(row)
@@ -136,18 +224,24 @@ def charge_of(row: Row) -> ChargeRow:
     return ChargeRow(id_, fingerprint, tuple(json.loads(datasets)), ChargeState(state), idempotency)
 
 
-def _settle(transaction: Transaction, row: ChargeRow, state: ChargeState) -> None:
+def settle(transaction: Transaction, row: ChargeRow, state: ChargeState) -> None:
+    """Say what became of a charge, once. Raises Conflict where that was said before."""
     if transaction.change(_SETTLE, of=row.id, to_state=state.value) != 1:
-        raise Conflict(
-            f"charge {row.id} is {row.state.value} already, it cannot become {state.value}",
-            "a charge is settled once; nothing computed for it afterwards may be released",
-        )
+        raise _settled_already(row, state)
 
 
-def _record(
-    transaction: Transaction, row: ChargeRow, kind: ReceiptKind, body: dict[str, object], at: int
-) -> tuple[Receipt, ...]:
-    text = canonical(body)
-    return tuple(
-        chain.append(transaction, dataset, kind, text, at=at, charge=row.id) for dataset in row.datasets
+def _settled_already(row: ChargeRow, state: ChargeState) -> Conflict:
+    return Conflict(
+        f"charge {row.id} is {row.state.value} already, it cannot become {state.value}",
+        "a charge is settled once; nothing computed for it afterwards may be released",
     )
+
+
+def record(
+    transaction: Transaction, row: ChargeRow, kind: ReceiptKind, body: dict[str, object]
+) -> tuple[Receipt, ...]:
+    """Add a receipt on a charge to the chain of each of its datasets."""
+    ends, text = chain.links(transaction, row.datasets), canonical(body)
+    receipts = tuple(ends.add(dataset, kind, text, row.id) for dataset in row.datasets)
+    write(transaction, *ends.changes())
+    return receipts

@@ -1,80 +1,146 @@
-"""Accounts as rows, with what they have spent. TRUSTED: rows move by the conditional update below alone.
+"""Accounts as rows, with what they have spent. TRUSTED: rows move by the guarded updates below alone.
 
-The update adds the loss in the database and has the filter over the new values as its condition; with
-the CHECK of the schema and `admits` of the privacy package the rule is held three times.
+Whoever changes an account has read it in the same transaction, with its trees held, and writes what it
+becomes as absolute values; the update finds the row only at the version that was read. What takes from an
+account has the filter over the new values as a further condition; with the CHECK of the schema and `admits`
+of the privacy package the rule is held three times.
 """
 
 import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, case, insert, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Text, Update, bindparam, insert, select, update
+from sqlalchemy.types import TypeEngine
 
-from noisegate.errors import BadInput, Conflict, NotFound
+from noisegate.errors import BadInput, Conflict, InternalError, NotFound
 from noisegate.ledger import schema
-from noisegate.ledger.accounts import Account, Balance, Kind, chain_of, limits_as_json
-from noisegate.ledger.chain import append
-from noisegate.ledger.records import ReceiptKind, canonical
-from noisegate.ledger.transaction import Row, Transaction
+from noisegate.ledger.accounts import (
+    Account,
+    AccountState,
+    Balance,
+    Kind,
+    Lifetime,
+    Period,
+    chain_of,
+)
+from noisegate.ledger.bulk import Change, write
+from noisegate.ledger.decide import Standing
+from noisegate.ledger.transaction import Row, Transaction, any_of
 from noisegate.privacy.filter import Capacity, Limits, capacity
 from noisegate.privacy.loss import DELTA_UNIT, INFINITE, NANO, ZERO, Loss
 
 _t = schema.account.c
-_N = schema.ORDER_COUNT
-_HELD = (*schema.SPENT, "spent_delta", *schema.SURCHARGE, "surcharge_delta")
-_ADDED = tuple(f"add_{name}" for name in _HELD)
+_N = schema.ORDER_COUNT + 1  # a vector and its δ
+_CAPACITY = (*schema.CAPACITY, "capacity_delta")
+_SPENT = (*schema.SPENT, "spent_delta")
+_SURCHARGE = (*schema.SURCHARGE, "surcharge_delta")
+_FORMER = (*schema.FORMER, "former_delta")
+_SHARE = ("epsilon", "delta", "delta_keys", *_CAPACITY)
+_LIFETIME = ("lifetime_epsilon", "lifetime_delta")
+_PERIOD = ("period", "since", "until")
+_STATE = ("state", "reason", "strikes")
+_COUNTED = ("charges", "former_charges")
 
 
-def _sum(held: str, added: str) -> ColumnElement[int]:
-    """Return a column plus a bound value, or INFINITE where that would leave 64 bits."""
-    top = literal_column(str(INFINITE), BigInteger)
-    value = bindparam(added, type_=BigInteger)
-    return case((_t[held] >= top - value, top), else_=_t[held] + value)
+def _new(name: str) -> ColumnElement[Any]:
+    kind: TypeEngine[Any] = Text() if name in ("state", "reason") else BigInteger()
+    return bindparam(f"new_{name}", type_=kind)
 
 
-def _fits(new: dict[str, ColumnElement[int]]) -> ColumnElement[bool]:
+def _fits() -> ColumnElement[bool]:
     """Return the filter over the new values: some order within capacity, and δ within its own."""
     some_order = reduce(
         or_,
         (
-            new[spent] <= _t[limit] - new[surcharge]
+            _new(spent) <= _t[limit] - _new(surcharge)
             for spent, limit, surcharge in zip(schema.SPENT, schema.CAPACITY, schema.SURCHARGE, strict=True)
         ),
     )
-    return some_order & (new["spent_delta"] <= _t.capacity_delta - new["surcharge_delta"])
+    return some_order & (_new("spent_delta") <= _t.capacity_delta - _new("surcharge_delta"))
 
 
-_NEW = {held: _sum(held, added) for held, added in zip(_HELD, _ADDED, strict=True)}
-_TAKE = (
-    update(schema.account)
-    .where(_t.id == bindparam("of"), _fits(_NEW))
-    .values({_t[held]: value for held, value in _NEW.items()} | {_t.charges: _t.charges + 1})
-)
+def _set(*names: str) -> Update:
+    """Return the update of these columns of one account, which must be at the version that was read."""
+    return (
+        update(schema.account)
+        .where(_t.id == bindparam("of"), _t.version == bindparam("at_version", type_=BigInteger))
+        .values({_t[name]: _new(name) for name in (*names, "version")})
+    )
+
+
+_TAKEN = tuple(f"new_{name}" for name in (*_SPENT, *_SURCHARGE))
+_TAKE = _set(*_SPENT, *_SURCHARGE, "charges").where(_fits())
+_RETURN = _set(*_SPENT, *_FORMER)
+_RENEW = _set(*_SHARE, *_SPENT, *_SURCHARGE, *_FORMER, *_COUNTED, *_LIFETIME, *_PERIOD)
+_RESTATE = _set(*_STATE)
 _OPEN = insert(schema.account)
 _COLUMNS = (
     *(_t.id, _t.parent, _t.kind, _t.chain),
-    *(_t[name] for name in ("epsilon", "delta", "delta_keys", *schema.CAPACITY, "capacity_delta", *_HELD)),
-    _t.charges,
+    *(_t[n] for n in (*_SHARE, *_SPENT, *_SURCHARGE, *_FORMER, *_COUNTED, *_LIFETIME, *_PERIOD, *_STATE)),
+    _t.version,
 )
 _EVERY = select(*_COLUMNS).order_by(_t.id)
 _ONE = select(*_COLUMNS).where(_t.id == bindparam("of"))
-_LOCK = _ONE.with_for_update()
+_LIMITS = select(_t.id, _t.epsilon, _t.delta, _t.delta_keys).where(any_of(_t.id, "among"))
+HELD = select(*_COLUMNS).where(any_of(_t.id, "among")).order_by(_t.id).with_for_update()
+STANDING = (
+    select(
+        *(_t.id, _t.parent, _t.kind, _t.epsilon, _t.delta, _t.delta_keys),
+        *(_t[n] for n in (*_CAPACITY, *_SPENT, *_SURCHARGE)),
+        *(_t.charges, _t.period, _t.until, _t.state, _t.reason, _t.version),
+    )
+    .where(any_of(_t.id, "among"))
+    .order_by(_t.id)
+    .with_for_update()
+)
 _DATASET = select(_t.id).where(_t.chain == bindparam("of"), _t.kind == Kind.DATASET.value)
 
 
-def open_account(transaction: Transaction, account: Account, at: int) -> None:
-    """Open an account, or find it open with the same limits."""
-    limits = _whole(account.limits)
-    row = transaction.row(_LOCK, of=account.id)
-    if row is not None:
-        if tuple(row[4:7]) != limits:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An account as it was read: with what its former periods lost, and how often it had been changed."""
+
+    balance: Balance
+    former: Loss
+    version: int
+
+
+def lock(transaction: Transaction, accounts: Collection[str]) -> dict[str, Held]:
+    """Return those of the accounts that are open, held until the transaction ends."""
+    rows = transaction.rows(HELD, among=transaction.listed(sorted(accounts)))
+    return {row[0]: held_of(row) for row in rows}
+
+
+def lock_one(transaction: Transaction, account: str) -> Held:
+    """Return an account as it stands, held until the transaction ends. Raises NotFound."""
+    held = lock(transaction, [account])
+    if account not in held:
+        raise not_open(account)
+    return held[account]
+
+
+def not_open(account: str) -> NotFound:
+    """Return the error for an account that nobody has opened."""
+    return NotFound(f"account {account!r} is not open", "ask the custodian to open it")
+
+
+def open_row(transaction: Transaction, account: Account, until: int | None) -> Balance | None:
+    """Open an account; None where it is open with these limits already."""
+    limits = whole(account.limits)
+    held = lock(transaction, {account.id} | ({account.parent} if account.parent is not None else set()))
+    if account.id in held:
+        if whole(held[account.id].balance.limits) != limits:
             raise Conflict(
                 f"account {account.id!r} is open with other limits",
-                "limits are fixed when an account is opened; declare the ones it has",
+                "limits are fixed for a period; declare the ones it has, or renew it with others",
             )
-        return
-    if account.parent is not None and transaction.row(_LOCK, of=account.parent) is None:
+        return None
+    if account.parent is not None and account.parent not in held:
         raise NotFound(f"account {account.parent!r} is not open", f"open it before {account.id!r}")
     chain = chain_of(account.id)
     if account.kind is Kind.DATASET and transaction.row(_DATASET, of=chain) is not None:
@@ -82,75 +148,245 @@ def open_account(transaction: Transaction, account: Account, at: int) -> None:
             f"dataset {chain!r} has an account in another population",
             "a dataset counts the people of one population; give this one another name",
         )
-    fixed = capacity(_limits_of(limits))
+    granted = limits_of(limits)
+    fixed = capacity(granted)
     transaction.change(
         _OPEN,
         id=account.id,
         parent=account.parent,
         kind=account.kind.value,
         chain=chain,
-        **dict(zip(("epsilon", "delta", "delta_keys"), limits, strict=True)),
-        **dict(zip(schema.CAPACITY, fixed.renyi, strict=True)),
-        capacity_delta=fixed.delta_keys,
+        **dict(zip(_SHARE, (*limits, *fixed.renyi, fixed.delta_keys), strict=True)),
+        **dict(zip(_LIFETIME, limits, strict=False)),
+        **dict(zip(_PERIOD, (1, transaction.at, until), strict=True)),
+        state=AccountState.OPEN.value,
+        reason="",
     )
-    body = {"account": account.id, **limits_as_json(_limits_of(limits), fixed)}
-    append(transaction, chain, ReceiptKind.OPENED, canonical(body), at=at)
+    return Balance(
+        Account.at(account.id, granted),
+        fixed,
+        spent=ZERO,
+        surcharge=ZERO,
+        charges=0,
+        period=Period(1, transaction.at, until),
+        lifetime=Lifetime(granted.epsilon, granted.delta, ZERO, 0),
+    )
 
 
-def lock(transaction: Transaction, accounts: tuple[str, ...]) -> list[Balance]:
-    """Return accounts as they stand, held until the transaction ends, the root first.
+def standings(rows: Iterable[Row]) -> dict[str, Standing]:
+    """Return accounts, of rows of STANDING, as charges of a batch find them."""
+    return {
+        row[0]: Standing(
+            account=row[0],
+            parent=row[1],
+            analyst=row[2] == Kind.ANALYST.value,
+            whole=row[3:6],
+            capacity=_capacity(row[6 : 6 + _N]),
+            spent=_loss(row[6 + _N : 6 + 2 * _N]),
+            surcharge=_loss(row[6 + 2 * _N : 6 + 3 * _N]),
+            charges=row[-6],
+            period=row[-5],
+            until=row[-4],
+            state=AccountState(row[-3]),
+            reason=row[-2],
+            version=row[-1],
+        )
+        for row in rows
+    }
 
-    Every charge of a population so takes the same lock first, and no two wait for each other in a ring.
+
+def take(standings: Iterable[Standing]) -> Change:
+    """Return what writes accounts that were charged, each only where the filter allows it."""
+    return (
+        _TAKE,
+        [
+            {
+                "of": now.account,
+                "at_version": now.version,
+                "new_version": now.version + now.taken,
+                "new_charges": now.charges + now.taken,
+                **dict(
+                    zip(
+                        _TAKEN,
+                        (*now.spent.renyi, now.spent.delta, *now.surcharge.renyi, now.surcharge.delta),
+                        strict=True,
+                    )
+                ),
+            }
+            for now in standings
+        ],
+    )
+
+
+def renew(transaction: Transaction, held: Held, limits: Limits, until: int | None) -> Balance:
+    """End an account's period and begin the next one with these limits, rounded down, unspent."""
+    old = held.balance
+    share = whole(limits)
+    granted = limits_of(share)
+    fixed = capacity(granted)
+    life = old.lifetime
+    lifetime = Lifetime(life.epsilon + granted.epsilon, life.delta + granted.delta, life.spent, life.charges)
+    period = Period(old.period.number + 1, transaction.at, until)
+    write(
+        transaction,
+        (
+            _RENEW,
+            [
+                {
+                    **_at(held),
+                    **_values(_SHARE, (*share, *fixed.renyi, fixed.delta_keys)),
+                    **_values((*_SPENT, *_SURCHARGE), (0,) * (2 * _N)),
+                    **_values(_FORMER, (*life.spent.renyi, life.spent.delta)),
+                    **_values(_COUNTED, (0, life.charges)),
+                    **_values(_LIFETIME, _sums(lifetime)),
+                    **_values(_PERIOD, (period.number, period.since, period.until)),
+                }
+            ],
+        ),
+    )
+    return Balance(
+        Account.at(old.id, granted),
+        fixed,
+        spent=ZERO,
+        surcharge=ZERO,
+        charges=0,
+        period=period,
+        lifetime=lifetime,
+        state=old.state,
+        reason=old.reason,
+        strikes=old.strikes,
+    )
+
+
+def restate(transaction: Transaction, held: Held, state: AccountState, reason: str, strikes: int) -> None:
+    """Set whether an account bears charges, and its strikes."""
+    row = {**_at(held), **_values(_STATE, (state.value, reason, strikes))}
+    write(transaction, (_RESTATE, [row]))
+
+
+def give_back(transaction: Transaction, periods: Mapping[str, int], returned: Loss) -> None:
+    """Take a loss that never happened off accounts, in the periods that it was charged in.
+
+    In an account whose period has ended since, it comes off the lifetime's sum alone.
     """
-    found = []
-    for account in sorted(accounts, key=lambda a: (a.count("/"), a)):
-        row = transaction.row(_LOCK, of=account)
-        if row is None:
-            raise NotFound(f"account {account!r} is not open", "ask the custodian to open it")
-        found.append(balance_of(row))
-    return found
+    held = lock(transaction, periods.keys())
+    rows = []
+    for account, number in periods.items():
+        now = held[account]
+        spent, former = now.balance.spent, now.former
+        if number == now.balance.period.number:
+            spent = less(spent, returned)
+        else:
+            former = less(former, returned)
+        rows.append(
+            {
+                **_at(now),
+                **_values(_SPENT, (*spent.renyi, spent.delta)),
+                **_values(_FORMER, (*former.renyi, former.delta)),
+            }
+        )
+    write(transaction, (_RETURN, rows))
 
 
-def take(transaction: Transaction, account: str, loss: Loss, surcharge: Loss) -> bool:
-    """Add to what an account has spent if the filter allows, and return whether it did."""
-    added = (*loss.renyi, loss.delta, *surcharge.renyi, surcharge.delta)
-    return transaction.change(_TAKE, of=account, **dict(zip(_ADDED, added, strict=True))) == 1
+def less(total: Loss, returned: Loss) -> Loss:
+    """Return a sum without a part of it; where the sum has no bound it keeps having none.
+
+    Raises:
+        InternalError: it was no part of it.
+    """
+    parts = tuple(
+        INFINITE if a == INFINITE else a - b
+        for a, b in zip((*total.renyi, total.delta), (*returned.renyi, returned.delta), strict=True)
+    )
+    if min(parts) < 0:
+        raise InternalError("more would be given back than was charged; nothing was given back")
+    return Loss(parts[:-1], parts[-1])
 
 
 def read(transaction: Transaction, account: str) -> Balance | None:
     """Return an account as it stands, None where it is not open."""
     row = transaction.row(_ONE, of=account)
-    return None if row is None else balance_of(row)
+    return None if row is None else held_of(row).balance
+
+
+def limits(transaction: Transaction, accounts: Collection[str]) -> dict[str, Limits]:
+    """Return the present limits of those of the accounts that are open."""
+    rows = transaction.rows(_LIMITS, among=transaction.listed(sorted(accounts)))
+    return {name: limits_of(tuple(whole)) for name, *whole in rows}
 
 
 def read_all(transaction: Transaction) -> tuple[Balance, ...]:
     """Return all accounts, parents before their children."""
-    return tuple(balance_of(row) for row in transaction.rows(_EVERY))
+    return tuple(held_of(row).balance for row in transaction.rows(_EVERY))
 
 
-def balance_of(row: Row) -> Balance:
+def every(transaction: Transaction) -> Iterator[Held]:
+    """Yield all accounts, parents before their children."""
+    return map(held_of, transaction.each(_EVERY))
+
+
+def held_of(row: Row) -> Held:
     """Return the account in a row."""
-    (name, parent, kind, chain), limits, rest = row[:4], row[4:7], row[7:]
+    name, parent, kind, chain = row[:4]
     if chain != chain_of(name):
         raise ValueError(f"account {name!r} stands in the wrong chain")
-    fixed, spent, surcharge = (rest[i * (_N + 1) : (i + 1) * (_N + 1)] for i in range(3))
-    return Balance(
-        Account(name, parent, Kind(kind), _limits_of(limits)),
+    fixed, spent, surcharge, former = (row[7 + i * _N : 7 + (i + 1) * _N] for i in range(4))
+    charges, former_charges, epsilon, delta, number, since, until, state, reason, strikes, version = row[-11:]
+    lost = _loss(former)
+    balance = Balance(
+        Account(name, parent, Kind(kind), limits_of(row[4:7])),
         Capacity(fixed[:-1], fixed[-1]),
-        Loss(spent[:-1], spent[-1]),
-        Loss(surcharge[:-1], surcharge[-1]) if any(surcharge) else ZERO,
-        rest[-1],
+        _loss(spent),
+        _loss(surcharge),
+        charges,
+        Period(number, since, until),
+        Lifetime(
+            Fraction(epsilon, NANO),
+            Fraction(delta, DELTA_UNIT),
+            lost + _loss(spent),
+            former_charges + charges,
+        ),
+        AccountState(state),
+        reason,
+        strikes,
     )
+    return Held(balance, lost, version)
 
 
-def _whole(limits: Limits) -> tuple[int, int, int]:
+def whole(limits: Limits) -> tuple[int, int, int]:
     """Return limits in the ledger's units, rounded down: an account never admits more than was declared."""
     epsilon = math.floor(limits.epsilon * NANO)
-    if epsilon < 1:
-        raise BadInput("an account's epsilon is at least 1e-9", "declare a larger budget")
+    if not 1 <= epsilon < INFINITE:
+        raise BadInput("an account's epsilon is at least 1e-9 and below 9e9", "declare another budget")
     return epsilon, math.floor(limits.delta * DELTA_UNIT), math.floor(limits.delta_keys * DELTA_UNIT)
 
 
-def _limits_of(whole: tuple[int, ...]) -> Limits:
+@lru_cache(maxsize=4096)
+def limits_of(whole: tuple[int, ...]) -> Limits:
+    """Return limits that are given in the ledger's units."""
     epsilon, delta, delta_keys = whole
     return Limits(Fraction(epsilon, NANO), Fraction(delta, DELTA_UNIT), Fraction(delta_keys, DELTA_UNIT))
+
+
+def _sums(lifetime: Lifetime) -> tuple[int, int]:
+    sums = int(lifetime.epsilon * NANO), int(lifetime.delta * DELTA_UNIT)
+    if max(sums) > INFINITE:
+        raise BadInput("the budgets of all periods together are more than the ledger can count")
+    return sums
+
+
+@lru_cache(maxsize=4096)
+def _capacity(entries: tuple[int, ...]) -> Capacity:
+    return Capacity(entries[:-1], entries[-1])
+
+
+def _loss(entries: tuple[int, ...]) -> Loss:
+    return Loss(entries[:-1], entries[-1]) if any(entries) else ZERO
+
+
+def _at(held: Held) -> dict[str, object]:
+    return {"of": held.balance.id, "at_version": held.version, "new_version": held.version + 1}
+
+
+def _values(names: tuple[str, ...], values: Iterable[object]) -> dict[str, object]:
+    return {f"new_{name}": value for name, value in zip(names, values, strict=True)}

@@ -1,21 +1,31 @@
 """Receipts as they are added and read. What their hashes are made of is in `receipts.py`."""
 
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
 from sqlalchemy import BigInteger, Integer, bindparam, insert, select, update
 
 from noisegate.ledger import schema
+from noisegate.ledger.bulk import Change, write
 from noisegate.ledger.receipts import GENESIS, link
 from noisegate.ledger.records import Receipt, ReceiptKind
-from noisegate.ledger.transaction import Row, Transaction
+from noisegate.ledger.transaction import Row, Transaction, any_of
 
 _r, _c = schema.receipt.c, schema.chain.c
 _COLUMNS = (_r.dataset, _r.seq, _r.kind, _r.charge, _r.at, _r.body, _r.previous, _r.hash)
 
-_HEAD = select(_c.seq, _c.hash).where(_c.dataset == bindparam("of"))
+HEADS = select(_c.dataset, _c.seq, _c.hash).where(any_of(_c.dataset, "among"))
 _BEGIN_CHAIN = insert(schema.chain)
 _MOVE_HEAD = (
     update(schema.chain)
     .where(_c.dataset == bindparam("of"), _c.seq == bindparam("from_seq", type_=BigInteger))
-    .values({_c.seq: bindparam("to_seq", type_=BigInteger), _c.hash: bindparam("to_hash")})
+    .values(
+        {
+            _c.seq: bindparam("to_seq", type_=BigInteger),
+            _c.hash: bindparam("to_hash"),
+            _c.at: bindparam("to_at", type_=BigInteger),
+        }
+    )
 )
 _ADD = insert(schema.receipt)
 _ONE = select(*_COLUMNS).where(_r.dataset == bindparam("of"), _r.seq == bindparam("at_seq", type_=BigInteger))
@@ -30,38 +40,83 @@ _OF_CHARGE = (
     .where(_r.charge == bindparam("of_charge", type_=BigInteger), _r.kind == bindparam("of_kind"))
     .order_by(_r.dataset, _r.seq)
 )
+OF_CHARGES = (
+    select(*_COLUMNS)
+    .where(any_of(_r.charge, "among"), _r.kind == bindparam("of_kind"))
+    .order_by(_r.dataset, _r.seq)
+)
 EVERY_RECEIPT = select(*_COLUMNS).order_by(_r.dataset, _r.seq)
-EVERY_HEAD = select(_c.dataset, _c.seq, _c.hash)
+EVERY_HEAD = select(_c.dataset, _c.seq, _c.hash, _c.at)
+
+
+@dataclass(slots=True)
+class Links:
+    """Receipts to be added to chains, each after the one before it. `ends` are the heads that were read."""
+
+    ends: Mapping[str, tuple[int, str]]
+    at: int
+    added: list[Receipt] = field(default_factory=list)
+    _last: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, dataset: str, kind: ReceiptKind, body: str, charge: int | None = None) -> Receipt:
+        """Add a receipt to a chain. `body` is canonical JSON."""
+        seq, previous = self._last.get(dataset) or self.ends.get(dataset, (0, GENESIS))
+        receipt = link(previous, dataset, seq + 1, kind, charge, self.at, body)
+        self._last[dataset] = (receipt.seq, receipt.hash)
+        self.added.append(receipt)
+        return receipt
+
+    def changes(self) -> tuple[Change, ...]:
+        """Return what writes the receipts, and moves the heads from where they were read."""
+        begun = [
+            {"dataset": dataset, "seq": seq, "hash": head, "at": self.at}
+            for dataset, (seq, head) in self._last.items()
+            if dataset not in self.ends
+        ]
+        moved = [
+            {
+                "of": dataset,
+                "from_seq": self.ends[dataset][0],
+                "to_seq": seq,
+                "to_hash": head,
+                "to_at": self.at,
+            }
+            for dataset, (seq, head) in self._last.items()
+            if dataset in self.ends
+        ]
+        rows = [
+            {
+                "dataset": r.dataset,
+                "seq": r.seq,
+                "kind": r.kind.value,
+                "charge": r.charge,
+                "at": r.at,
+                "body": r.body,
+                "previous": r.previous,
+                "hash": r.hash,
+            }
+            for r in self.added
+        ]
+        return ((_ADD, rows), (_BEGIN_CHAIN, begun), (_MOVE_HEAD, moved))
+
+
+def links(transaction: Transaction, datasets: Collection[str]) -> Links:
+    """Return the ends of chains, to add receipts to."""
+    return links_of(transaction.rows(HEADS, among=transaction.listed(sorted(datasets))), transaction.at)
+
+
+def links_of(heads: Iterable[Row], at: int) -> Links:
+    """Return the ends of chains in rows that were read."""
+    return Links({dataset: (seq, head) for dataset, seq, head in heads}, at)
 
 
 def append(
-    transaction: Transaction,
-    dataset: str,
-    kind: ReceiptKind,
-    body: str,
-    *,
-    at: int,
-    charge: int | None = None,
+    transaction: Transaction, dataset: str, kind: ReceiptKind, body: str, *, charge: int | None = None
 ) -> Receipt:
     """Add a receipt to a dataset's chain. `body` is canonical JSON."""
-    head = transaction.row(_HEAD, of=dataset)
-    seq, previous = (0, GENESIS) if head is None else head
-    receipt = link(previous, dataset, seq + 1, kind, charge, at, body)
-    transaction.change(
-        _ADD,
-        dataset=dataset,
-        seq=receipt.seq,
-        kind=kind.value,
-        charge=charge,
-        at=at,
-        body=body,
-        previous=previous,
-        hash=receipt.hash,
-    )
-    if head is None:
-        transaction.change(_BEGIN_CHAIN, dataset=dataset, seq=receipt.seq, hash=receipt.hash)
-    else:
-        transaction.change(_MOVE_HEAD, of=dataset, from_seq=seq, to_seq=receipt.seq, to_hash=receipt.hash)
+    ends = links(transaction, [dataset])
+    receipt = ends.add(dataset, kind, body, charge)
+    write(transaction, *ends.changes())
     return receipt
 
 

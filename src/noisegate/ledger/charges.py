@@ -1,154 +1,262 @@
 """Taking a loss from accounts: all of them or none. TRUSTED. PROOFS.md, "Charge"."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Integer, bindparam, exists, insert, select
 
-from noisegate.errors import Blocked, BudgetExhausted, Conflict, InternalError
-from noisegate.ledger import answers, balances, chain, schema
-from noisegate.ledger.accounts import Balance
+from noisegate.errors import BudgetExhausted
+from noisegate.ledger import answers, balances, chain, schema, tallies
+from noisegate.ledger.bulk import write
+from noisegate.ledger.decide import Again, DayFull, Refused, Rows, Shortfall, Taken, decide, earlier_of
 from noisegate.ledger.records import (
+    Asked,
     Charge,
     Charged,
     ChargeState,
     Earlier,
     IdempotencyKey,
+    JobState,
     ReceiptKind,
     canonical,
+    charge_body,
+    title_of,
 )
-from noisegate.ledger.transaction import Transaction
-from noisegate.privacy.filter import UNBOUNDED, admits, spent_epsilon
-from noisegate.privacy.loss import DELTA_UNIT, ZERO, Loss
+from noisegate.ledger.transaction import Row, Transaction, any_of
+from noisegate.ledger.writer import Raised, Together
+from noisegate.privacy.filter import UNBOUNDED, spent_epsilon
+from noisegate.privacy.loss import DELTA_UNIT, NANO
 
-_c = schema.charge.c
-_ADD = insert(schema.charge).returning(_c.id)
-_BY_KEY = select(_c.id, _c.state, _c.fingerprint, _c.request_hash).where(
-    _c.principal == bindparam("by"), _c.key == bindparam("under")
+_c, _j = schema.charge.c, schema.job.c
+_ADD = insert(schema.charge).values({_c.id: bindparam("id")})
+_ADD_JOB = insert(schema.job)
+_USED = select(_c.principal, _c.key, _c.id, _c.state, _c.fingerprint, _c.request_hash).where(
+    any_of(_c.principal, "principals"), any_of(_c.key, "keys")
 )
-
-_WHY_NOT = {
-    ChargeState.OPEN: (
-        "a request with this idempotency key is still running",
-        "wait for it, then send the same request again to get its answer",
-    ),
-    ChargeState.FAILED: (
-        "the request with this idempotency key failed after it was charged",
-        "ask the custodian: the plan is closed for everyone until they have looked at it",
-    ),
-    ChargeState.LOST: (
-        "the request with this idempotency key was cut off by a crash after it was charged",
-        "its charge stays spent; ask again with a new key",
-    ),
-}
+_ASKED = (
+    select(_c.id, _c.fingerprint, _c.datasets, _c.conditions, _c.at)
+    .where(_c.asker == bindparam("by"), ~exists().where(_j.charge == _c.id))
+    .order_by(_c.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Shortfall:
-    """An account that cannot bear a charge. Nothing was taken from any."""
+class Request:
+    """A charge to be taken, its receipt's body before and after the periods, and the gateway that asks."""
 
-    balance: Balance
-    wanted: Loss
+    charge: Charge
+    body: tuple[str, str]
+    replica: int
 
 
-def take(transaction: Transaction, charge: Charge, body: str, at: int) -> Charged | Shortfall:
-    """Take a charge from all its accounts and record it, or change nothing.
+def request(charge: Charge, replica: int) -> Request:
+    """Return the request of a gateway to take a charge."""
+    return Request(charge, charge_body(charge), replica)
 
-    Claim: when the transaction has committed, each account named has `charge.loss` added once, and each
-    analyst's account its surcharge; `admits` held for every one of them on the new sums. Where a
-    Shortfall is returned or anything is raised, nothing was taken.
-    Needs: the caller rolls back what raised, and computes nothing before the commit.
+
+def _populations(_: Transaction, requests: Sequence[Request]) -> frozenset[str]:
+    return frozenset(r.charge.accounts[0].partition("/")[0] for r in requests)
+
+
+def perform(
+    transaction: Transaction, requests: Sequence[Request]
+) -> list[Charged | Shortfall | DayFull | Raised]:
+    """Take charges from all their accounts and record them, one after the other; the others change nothing.
+
+    Claim: when the transaction has committed, each account named by a charge that is `Charged` now (not
+    `earlier`) has its loss added once, and each analyst's account its surcharge; `admits` held for every
+    one of them on the new sums. Of the others nothing was taken. Where anything is raised, nothing was.
+    Needs: the trees of the accounts are held; the caller rolls back what raised, and nobody computes
+    anything before the commit.
     Argued in PROOFS.md, "Charge".
     """
-    earlier = None if charge.idempotency is None else find_idempotent(transaction, charge.idempotency)
-    if earlier is not None:
-        if earlier.state is not ChargeState.ANSWERED:
-            raise Conflict(*_WHY_NOT[earlier.state])
-        receipts = chain.of_charge(transaction, earlier.charge, ReceiptKind.CHARGE)
-        return Charged(earlier.charge, receipts, earlier=True)
-    if answers.is_suspended(transaction, charge.fingerprint):
-        raise Blocked(
-            "this plan failed once after it was charged and is closed for everyone",
-            "ask the custodian to look at it and open it again",
-        )
-    held = balances.lock(transaction, charge.accounts)
-    named = {balance.id for balance in held}
-    if not {balance.account.parent for balance in held} <= named | {None}:
-        raise InternalError("a charge leaves out an ancestor of an account it names; nothing was taken")
-    for balance in held:
-        wanted = charge.loss
-        if balance.id in charge.surcharges:
-            wanted += charge.surcharges[balance.id]
-        if not admits(balance.capacity, balance.counted + wanted):
-            return Shortfall(balance, wanted)
-    for balance in held:
-        surcharge = charge.surcharges.get(balance.id, ZERO)
-        if not balances.take(transaction, balance.id, charge.loss, surcharge):
-            raise InternalError("the ledger's two filters disagree; nothing was taken")
-    return _record(transaction, charge, body, at)
+    rows, ends = _read(transaction, requests)
+    done = decide([r.charge for r in requests], rows)
+    numbers = iter(transaction.numbers(schema.charge, sum(isinstance(d, Taken) for d in done.decisions)))
+    results: list[Charged | Shortfall | DayFull | Raised] = []
+    charged, jobs = [], []
+    for asked, decision in zip(requests, done.decisions, strict=True):
+        match decision:
+            case Taken(periods=periods):
+                number = next(numbers)
+                text = _periods(tuple(periods.items())).join(asked.body)
+                receipts = tuple(
+                    ends.add(dataset, ReceiptKind.CHARGE, text, number)
+                    for dataset in sorted(asked.charge.datasets)
+                )
+                charged.append(_row(asked, number, rows.at))
+                if asked.charge.steps is not None:
+                    jobs.append(_job(asked.charge, number, periods, rows.at))
+                results.append(Charged(number, receipts))
+            case Again(earlier=earlier):
+                receipts = chain.of_charge(transaction, earlier.charge, ReceiptKind.CHARGE)
+                results.append(Charged(earlier.charge, receipts, earlier=True))
+            case Refused(error=error):
+                results.append(Raised(error))
+            case Shortfall() | DayFull():
+                results.append(decision)
+    write(
+        transaction,
+        balances.take(done.accounts.values()),
+        (_ADD, charged),
+        *ends.changes(),
+        *tallies.changes(rows.tallies, done.tallies.values()),
+        (_ADD_JOB, jobs),
+    )
+    return results
+
+
+TAKE: Together[Request, Charged | Shortfall | DayFull] = Together(_populations, perform)
+
+
+def _read(transaction: Transaction, requests: Sequence[Request]) -> tuple[Rows, chain.Links]:
+    """Read what a batch is decided on, with few statements."""
+    listed, day = transaction.listed, tallies.day_of(transaction.lately)
+    charges = [r.charge for r in requests]
+    keys = [c.idempotency for c in charges if c.idempotency is not None]
+    named = sorted({account for c in charges for account in c.accounts})
+    datasets = sorted({dataset for c in charges for dataset in c.datasets})
+    fingerprints = sorted({c.fingerprint for c in charges})
+    analysts = listed([a for a in named if a.count("/") == 3])
+    accounts, counted, heads, suspended, *used = transaction.gather(
+        (balances.STANDING, {"among": listed(named)}),
+        (tallies.ON_DAY, {"among": analysts, "on": day}),
+        (chain.HEADS, {"among": listed(datasets)}),
+        (answers.SUSPENDED_AMONG, {"among": listed(fingerprints)}),
+        *([(_USED, _listed_keys(transaction, keys))] if keys else []),
+    )
+    if day != tallies.day_of(transaction.at):
+        day = tallies.day_of(transaction.at)
+        counted = transaction.rows(tallies.ON_DAY, among=analysts, on=day)
+    rows = Rows(
+        at=transaction.at,
+        day=day,
+        accounts=balances.standings(accounts),
+        earlier=_earlier(used[0]) if used else {},
+        suspended={row[0] for row in suspended},
+        tallies={(t.account, t.tier): t for t in map(tallies.tally_of, counted)},
+    )
+    return rows, chain.links_of(heads, transaction.at)
+
+
+def _listed_keys(transaction: Transaction, keys: Sequence[IdempotencyKey]) -> dict[str, object]:
+    return {
+        "principals": transaction.listed(sorted({k.principal for k in keys})),
+        "keys": transaction.listed(sorted({k.key for k in keys})),
+    }
+
+
+def _earlier(rows: Sequence[Row]) -> dict[tuple[str, str], tuple[Earlier, str]]:
+    """Return what keys were used for; some that were not asked for may be among them."""
+    return {
+        (principal, key): (Earlier(id_, ChargeState(state), fingerprint), request_hash)
+        for principal, key, id_, state, fingerprint, request_hash in rows
+    }
 
 
 def find_idempotent(transaction: Transaction, key: IdempotencyKey) -> Earlier | None:
     """Return what a key paid for before, None if it never did. Raises Conflict if for another request."""
-    row = transaction.row(_BY_KEY, by=key.principal, under=key.key)
-    if row is None:
-        return None
-    id_, state, fingerprint, request_hash = row
-    if request_hash != key.request_hash:
-        raise Conflict("this idempotency key was used for another request", "use a new key for a new request")
-    return Earlier(id_, ChargeState(state), fingerprint)
+    return earlier_of(key, _earlier(transaction.rows(_USED, **_listed_keys(transaction, [key]))))
+
+
+def asked(transaction: Transaction, asker: str, most: int) -> tuple[Asked, ...]:
+    """Return an asker's last charged questions, newest first; jobs are no questions."""
+    return tuple(
+        Asked(id_, fingerprint, tuple(json.loads(datasets)), conditions, at)
+        for id_, fingerprint, datasets, conditions, at in transaction.rows(_ASKED, by=asker, most=most)
+    )
 
 
 def exhausted(short: Shortfall) -> BudgetExhausted:
     """Return the error that tells what an account has left and what the charge would take."""
-    balance, limits = short.balance, short.balance.limits
-    keys_left = max(balance.capacity.delta_keys - balance.counted.delta, 0)
+    limits = balances.limits_of(short.whole)
+    keys_left = max(short.capacity.delta_keys - short.counted.delta, 0)
     if short.wanted.delta > keys_left:
         left, price = Fraction(keys_left, DELTA_UNIT), Fraction(short.wanted.delta, DELTA_UNIT)
         return BudgetExhausted(
-            f"account {balance.id!r} has δ {_shown(left, up=False)} left for groups whose names are private, "
-            f"this question takes δ {_shown(price, up=True)}",
+            f"account {short.account!r} has δ {_shown(left, up=False)} left for groups whose names are "
+            f"private, this question takes δ {_shown(price, up=True)}",
             "group by columns with a declared list of values",
-            account=balance.id,
+            account=short.account,
             delta_left=float(left),
             delta_price=float(price),
         )
-    used = spent_epsilon(limits, balance.counted)
-    then = spent_epsilon(limits, balance.counted + short.wanted)
+    used = spent_epsilon(limits, short.counted)
+    then = spent_epsilon(limits, short.counted + short.wanted)
     left, price = max(limits.epsilon - used, Fraction(0)), then - used
     costs = f"takes ε {_shown(price, up=True)}" if then < UNBOUNDED else "has no bound on what it may reveal"
     return BudgetExhausted(
-        f"account {balance.id!r} has ε {_shown(left, up=False)} left of {_shown(limits.epsilon, up=False)} "
-        f"at δ {_shown(limits.delta, up=False)}, this question {costs}",
+        f"account {short.account!r} has ε {_shown(left, up=False)} left of "
+        f"{_shown(limits.epsilon, up=False)} at δ {_shown(limits.delta, up=False)}, this question {costs}",
         "ask for fewer groups, accept more noise, or ask the custodian for a larger budget",
-        account=balance.id,
+        account=short.account,
         epsilon_left=float(left),
         epsilon_price=float(price) if then < UNBOUNDED else None,
     )
 
 
-def _record(transaction: Transaction, charge: Charge, body: str, at: int) -> Charged:
-    """Write the charge and a receipt on each dataset's chain."""
-    key = charge.idempotency
-    datasets = sorted(charge.datasets)
-    added = transaction.row(
-        _ADD,
-        fingerprint=charge.fingerprint,
-        datasets=canonical(datasets),
-        state=ChargeState.OPEN.value,
-        principal=None if key is None else key.principal,
-        key=None if key is None else key.key,
-        request_hash=None if key is None else key.request_hash,
+def day_full(short: DayFull) -> BudgetExhausted:
+    """Return the error that tells what is left of a day's maximum."""
+    limit, left, wanted = (Fraction(n, NANO) for n in (short.limit, short.left, short.wanted))
+    return BudgetExhausted(
+        f"account {short.account!r} has ε {_shown(left, up=False)} left of {_shown(limit, up=False)} a day "
+        f"on {short.tier} columns, this question takes ε {_shown(wanted, up=True)}",
+        "ask for less, or ask again tomorrow (days are UTC)",
+        account=short.account,
+        tier=short.tier,
+        day_limit=float(limit),
+        day_left=float(left),
     )
-    if added is None:
-        raise InternalError("the ledger gave the charge no number; nothing was taken")
-    id_ = int(added[0])
-    receipts = tuple(
-        chain.append(transaction, dataset, ReceiptKind.CHARGE, body, at=at, charge=id_)
-        for dataset in datasets
-    )
-    return Charged(id_, receipts)
+
+
+@lru_cache(maxsize=4096)
+def _periods(numbers: tuple[tuple[str, int], ...]) -> str:
+    return canonical(dict(numbers))
+
+
+def _row(asked: Request, number: int, at: int) -> dict[str, object]:
+    charge, key = asked.charge, asked.charge.idempotency
+    return {
+        "id": number,
+        "fingerprint": charge.fingerprint,
+        "datasets": _names(tuple(sorted(charge.datasets))),
+        "state": ChargeState.OPEN.value,
+        "principal": None if key is None else key.principal,
+        "key": None if key is None else key.key,
+        "request_hash": None if key is None else key.request_hash,
+        "population": charge.accounts[0].partition("/")[0],
+        "asker": charge.asker,
+        "tier": charge.tier,
+        "conditions": charge.conditions,
+        "at": at,
+        "replica": asked.replica,
+    }
+
+
+@lru_cache(maxsize=1024)
+def _names(datasets: tuple[str, ...]) -> str:
+    return canonical(datasets)
+
+
+def _job(charge: Charge, number: int, periods: dict[str, int], at: int) -> dict[str, object]:
+    reserved = (*charge.loss.renyi, charge.loss.delta)
+    return {
+        "charge": number,
+        "asker": charge.asker,
+        "title": title_of(charge.body),
+        "datasets": _names(tuple(sorted(charge.datasets))),
+        "state": JobState.RUNNING.value,
+        **dict(zip((*schema.RESERVED, "reserved_delta"), reserved, strict=True)),
+        "steps": charge.steps,
+        "created": at,
+        "changed": at,
+        "periods": _periods(tuple(periods.items())),
+    }
 
 
 def _shown(value: Fraction, *, up: bool) -> str:

@@ -10,8 +10,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
 from noisegate.ledger.records import DataVersion, Receipt, ReceiptKind, canonical
+from noisegate.ledger.signing import Signer, signed_by
 
 GENESIS = "0" * 64
+ENTRY_TAG = b"noisegate entry 1\0"
 _TAG = "noisegate receipt 1"
 
 
@@ -75,3 +77,21 @@ def registration(version: DataVersion) -> str:
             "digest_commitment": hashlib.sha256(packed).hexdigest(),
         }
     )
+
+
+def signed(body: Mapping[str, object], signer: Signer) -> str:
+    """Return the body of an entry that is the custodian's word, with the key and signature that say so.
+
+    The signature is over ENTRY_TAG and the canonical JSON of the body with its key.
+    """
+    keyed = {**body, "key": signer.public}
+    return canonical({**keyed, "signature": signer.sign(ENTRY_TAG + canonical(keyed).encode())})
+
+
+def is_signed(content: Mapping[str, object]) -> bool:
+    """Whether an entry's body bears the signature of the key that it names."""
+    unsigned = {name: value for name, value in content.items() if name != "signature"}
+    key, signature = content.get("key"), content.get("signature")
+    if not isinstance(key, str) or not isinstance(signature, str):
+        return False
+    return signed_by(key, signature, ENTRY_TAG + canonical(unsigned).encode())

@@ -5,10 +5,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 from noisegate.ledger.accounts import Kind, chain_of, kind_of, parent_of
-from noisegate.privacy.loss import Loss
+from noisegate.privacy.loss import INFINITE, Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,24 @@ class IdempotencyKey:
             raise ValueError("an idempotency key names its principal, its key and its request")
 
 
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """What a charge counts for against a day's maximum, and that maximum, in nano-units of ε.
+
+    The maximum is an analyst's for one tier and one UTC day of the ledger's clock, on each of their accounts.
+    `wider` are the maxima of less sensitive tiers that are touched too: each with the other tiers whose
+    amounts of the day count for it beside the charge's own. They are policy, and not on receipts.
+    """
+
+    amount: int
+    limit: int
+    wider: tuple[tuple[str, tuple[str, ...], int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.amount < 0 or not 0 <= self.limit <= INFINITE:
+            raise ValueError("a day's amounts are not negative, and its maximum is one that can be counted")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """A loss to be taken once from every account named, or from none.
@@ -37,6 +56,13 @@ class Charge:
         idempotency: the caller's key, if it gave one.
         body: public facts for the receipt, JSON values only: question text, plan in words, mechanism,
             data versions, asker.
+        asker: who asks, "" where nobody does.
+        tier: the most sensitive tier the release reads, a word of the catalog; "" where none is.
+        daily: what it counts for against the asker's maximum a day on that tier, None where there is none.
+        conditions: what the question singles out, canonical JSON that only `ask/` reads; earlier ones price
+            later ones.
+        steps: for a job, how many steps its schedule has: the loss is then reserved, drawn step by step, and
+            what never started returns. None for a release that happens once.
     """
 
     accounts: tuple[str, ...]
@@ -46,6 +72,11 @@ class Charge:
     fingerprint: str
     idempotency: IdempotencyKey | None = None
     body: Mapping[str, object] = field(default_factory=dict)
+    asker: str = ""
+    tier: str = ""
+    daily: Daily | None = None
+    conditions: str = "[]"
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         named = set(self.accounts)
@@ -62,6 +93,10 @@ class Charge:
             raise ValueError("only analysts' accounts that are charged bear a surcharge")
         if not self.fingerprint:
             raise ValueError("a charge has a fingerprint")
+        if self.daily is not None and not self.tier:
+            raise ValueError("a day's maximum is one of a tier")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError("a job has at least one step")
 
 
 class ChargeState(enum.Enum):
@@ -88,11 +123,18 @@ class ReceiptKind(enum.Enum):
     """What a receipt records."""
 
     OPENED = "opened"
+    RENEWED = "renewed"
+    TRANSFERRED = "transferred"
+    SUSPENDED = "suspended"
+    RESTRICTED = "restricted"
+    LOCKED = "locked"
+    RESUMED = "resumed"
     REGISTERED = "registered"
     CHARGE = "charge"
     ANSWER = "answer"
     FAILED = "failed"
     LOST = "lost"
+    FINISHED = "finished"
     UNSUSPENDED = "unsuspended"
 
 
@@ -195,7 +237,10 @@ class Role(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token without its secret. `grants` lists datasets, or is "*" for all of them."""
+    """A bearer token without its secret. `grants` lists datasets, or is "*" for all of them.
+
+    `project` is the one whose accounts its bearer's questions are charged to.
+    """
 
     id: str
     name: str
@@ -204,6 +249,68 @@ class Token:
     created: datetime
     expires: datetime | None
     revoked: datetime | None
+    project: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one analyst's account was charged on one day for one tier, all periods alike.
+
+    `day` counts days since 1970-01-01 UTC on the ledger's clock; `amount` is the sum of what counts against
+    the day's maximum, in nano-units of ε. What a job gives back is taken off the day it was charged on.
+    """
+
+    account: str
+    day: int
+    tier: str
+    charges: int
+    spent: Loss
+    surcharge: Loss
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An earlier question of an asker, as prices of later ones see it."""
+
+    charge: int
+    fingerprint: str
+    datasets: tuple[str, ...]
+    conditions: str
+    at: int
+
+
+class JobState(enum.Enum):
+    """Where a job stands. What it reserved and never drew returns when it ends, however it ends."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A release in steps: the loss it reserved, the loss its started steps drew, and how far it is.
+
+    `accounts` are those that it was charged to, root first.
+    """
+
+    charge: int
+    asker: str
+    title: str
+    datasets: tuple[str, ...]
+    accounts: tuple[str, ...]
+    state: JobState
+    reserved: Loss
+    drawn: Loss
+    steps: int
+    steps_drawn: int
+    created: int
+    changed: int
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
 def canonical(value: object) -> str:
@@ -212,25 +319,52 @@ def canonical(value: object) -> str:
     >>> canonical({"b": 1, "a": "ε"})
     '{"a":"\\u03b5","b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _ENCODE(value)
 
 
-def charge_body(charge: Charge) -> str:
-    """Return the receipt body of a charge: all of it, as canonical JSON."""
-    key = charge.idempotency
-    return canonical(
+def charge_body(charge: Charge) -> tuple[str, str]:
+    """Return the receipt body of a charge as canonical JSON, what is before and after its periods.
+
+    The periods are those of its accounts, {account: number}, and known once they are held.
+    """
+    key, daily = charge.idempotency, charge.daily
+    before = canonical(
         {
             "accounts": sorted(charge.accounts),
+            "asker": charge.asker,
+            "conditions": charge.conditions,
+            "daily": None if daily is None else [daily.amount, daily.limit],
             "datasets": sorted(charge.datasets),
-            "loss": loss_as_json(charge.loss),
-            "surcharges": {a: loss_as_json(s) for a, s in charge.surcharges.items()},
             "fingerprint": charge.fingerprint,
             "idempotency": None if key is None else [key.principal, key.key, key.request_hash],
-            "public": charge.body,
         }
     )
+    after = canonical(
+        {
+            "public": charge.body,
+            "steps": charge.steps,
+            "surcharges": {a: loss_as_json(s) for a, s in charge.surcharges.items()},
+            "tier": charge.tier,
+        }
+    )
+    return f'{before[:-1]},"loss":{_loss_text(charge.loss)},"periods":', f",{after[1:]}"
+
+
+@lru_cache(maxsize=4096)
+def _loss_text(loss: Loss) -> str:
+    return canonical(loss_as_json(loss))
 
 
 def loss_as_json(loss: Loss) -> dict[str, object]:
     """Return a loss as JSON values, in its integer units."""
     return {"renyi": list(loss.renyi), "delta": loss.delta}
+
+
+def loss_of_json(content: Mapping[str, Any]) -> Loss:
+    """Return the loss in such JSON values."""
+    return Loss(tuple(content["renyi"]), content["delta"])
+
+
+def title_of(body: Mapping[str, object]) -> str:
+    """Return what a job is called, of the public facts on its receipt."""
+    return str(body.get("title", ""))

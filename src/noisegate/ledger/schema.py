@@ -22,8 +22,8 @@ from sqlalchemy import (
     text,
 )
 
-from noisegate.ledger.accounts import Kind
-from noisegate.ledger.records import ChargeState, ReceiptKind, Role
+from noisegate.ledger.accounts import AccountState, Kind
+from noisegate.ledger.records import ChargeState, JobState, ReceiptKind, Role
 from noisegate.privacy.loss import ORDERS
 
 ORDER_COUNT = len(ORDERS)
@@ -43,6 +43,7 @@ def vector(prefix: str) -> tuple[str, ...]:
 
 
 CAPACITY, SPENT, SURCHARGE = vector("capacity"), vector("spent"), vector("surcharge")
+FORMER, RESERVED, DRAWN = vector("former"), vector("reserved"), vector("drawn")
 
 
 def _whole(names: tuple[str, ...], start: str | None = None) -> list[Column[int]]:
@@ -50,15 +51,23 @@ def _whole(names: tuple[str, ...], start: str | None = None) -> list[Column[int]
     return [Column(n, BigInteger, nullable=False, server_default=default) for n in names]
 
 
-def _one_of(column: str, words: type[Kind | ChargeState | ReceiptKind | Role]) -> CheckConstraint:
+def _one_of(
+    column: str, words: type[Kind | AccountState | ChargeState | JobState | ReceiptKind | Role]
+) -> CheckConstraint:
     listed = ", ".join(f"'{w.value}'" for w in words)
     return CheckConstraint(f"{column} IN ({listed})", name=f"known_{column}")
+
+
+def _not_negative(prefix: str) -> CheckConstraint:
+    names = (*vector(prefix), f"{prefix}_delta")
+    return CheckConstraint(" AND ".join(f"{n} >= 0" for n in names), name=f"{prefix}_not_negative")
 
 
 # Written as a difference, because a sum of two 64-bit integers may leave 64 bits; see "Charge" in PROOFS.md.
 WITHIN = " OR ".join(f"{s} <= {c} - {x}" for s, c, x in zip(SPENT, CAPACITY, SURCHARGE, strict=True))
 WITHIN_DELTA = "spent_delta <= capacity_delta - surcharge_delta"
 
+# `former` is what all periods before the present one lost; `version` counts what has changed the account.
 account = Table(
     "account",
     METADATA,
@@ -70,15 +79,23 @@ account = Table(
     *_whole((*CAPACITY, "capacity_delta")),
     *_whole((*SPENT, "spent_delta"), "0"),
     *_whole((*SURCHARGE, "surcharge_delta"), "0"),
-    *_whole(("charges",), "0"),
+    *_whole((*FORMER, "former_delta"), "0"),
+    *_whole(("charges", "former_charges"), "0"),
+    *_whole(("lifetime_epsilon", "lifetime_delta", "period", "since")),
+    Column("until", BigInteger),
+    Column("state", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    *_whole(("strikes", "version"), "0"),
     _one_of("kind", Kind),
+    _one_of("state", AccountState),
     CheckConstraint("(parent IS NULL) = (kind = 'population')", name="rooted"),
+    CheckConstraint("period >= 1", name="counted_from_one"),
+    CheckConstraint("until IS NULL OR until > since", name="ends_after_it_began"),
     CheckConstraint(WITHIN, name="within_some_order"),
     CheckConstraint(WITHIN_DELTA, name="within_delta"),
-    CheckConstraint(" AND ".join(f"{s} >= 0" for s in (*SPENT, "spent_delta")), name="spent_not_negative"),
-    CheckConstraint(
-        " AND ".join(f"{s} >= 0" for s in (*SURCHARGE, "surcharge_delta")), name="surcharge_not_negative"
-    ),
+    _not_negative("spent"),
+    _not_negative("surcharge"),
+    _not_negative("former"),
     CheckConstraint(
         "kind = 'analyst' OR (" + " AND ".join(f"{s} = 0" for s in (*SURCHARGE, "surcharge_delta")) + ")",
         name="surcharge_on_analysts",
@@ -102,12 +119,61 @@ charge = Table(
     Column("principal", String),
     Column("key", String),
     Column("request_hash", String),
+    Column("population", String, nullable=False),
+    Column("asker", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("conditions", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("replica", BigInteger, nullable=False),
     _one_of("state", ChargeState),
     UniqueConstraint("principal", "key"),
     CheckConstraint(
         "(principal IS NULL) = (key IS NULL) AND (key IS NULL) = (request_hash IS NULL)", name="whole_key"
     ),
     Index("open_charges", "id", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    Index("charges_of_asker", "asker", "id"),
+)
+
+# What a charge in steps has reserved and drawn. `periods` names the period of each account it was taken in.
+job = Table(
+    "job",
+    METADATA,
+    Column("charge", BigInteger, ForeignKey("charge.id"), primary_key=True, autoincrement=False),
+    Column("asker", String, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("datasets", Text, nullable=False),
+    Column("state", String, nullable=False),
+    *_whole((*RESERVED, "reserved_delta")),
+    *_whole((*DRAWN, "drawn_delta"), "0"),
+    *_whole(("steps",)),
+    *_whole(("steps_drawn",), "0"),
+    *_whole(("created", "changed")),
+    Column("periods", Text, nullable=False),
+    _one_of("state", JobState),
+    CheckConstraint(
+        " AND ".join(
+            f"{d} <= {r}" for d, r in zip((*DRAWN, "drawn_delta"), (*RESERVED, "reserved_delta"), strict=True)
+        ),
+        name="drawn_of_reserved",
+    ),
+    _not_negative("drawn"),
+    CheckConstraint("steps >= 1 AND steps_drawn BETWEEN 0 AND steps", name="steps_of_schedule"),
+)
+
+# What an analyst's account was charged on a day for a tier, over all its periods.
+tally = Table(
+    "tally",
+    METADATA,
+    Column("account", String, ForeignKey("account.id"), primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("tier", String, primary_key=True),
+    *_whole(("charges",)),
+    *_whole((*SPENT, "spent_delta")),
+    *_whole((*SURCHARGE, "surcharge_delta")),
+    *_whole(("amount",)),
+    _not_negative("spent"),
+    _not_negative("surcharge"),
+    CheckConstraint("charges >= 0 AND amount >= 0", name="not_negative"),
 )
 
 receipt = Table(
@@ -132,6 +198,7 @@ chain = Table(
     Column("dataset", String, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("hash", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 answer = Table(
@@ -171,7 +238,24 @@ token = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger),
     Column("revoked", BigInteger),
+    Column("project", String, nullable=False),
     _one_of("role", Role),
+)
+
+# One row: which ledger this is, whatever server or file it lies in.
+ledger = Table(
+    "ledger",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("created", BigInteger, nullable=False),
+)
+
+# Gateways that ever opened this ledger on a server; each holds a lock on its number while it lives.
+replica = Table(
+    "replica",
+    METADATA,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("started", BigInteger, nullable=False),
 )
 
 APPEND_ONLY = (receipt, answer)

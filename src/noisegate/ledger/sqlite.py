@@ -2,20 +2,43 @@
 
 TRUSTED for durability: `connect` refuses a connection whose commits might not survive a power cut.
 """
+# What a session's methods promise is said where `Transaction` and `Session` are.
+# ruff: noqa: D102
 
 import fcntl
+import json
 import os
 import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import Select, Table, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql import ClauseElement
+
 from noisegate.errors import LedgerUnavailable, StateLocked
+from noisegate.ledger.migrate import migrate
+from noisegate.ledger.storage import LAST_ENTRY, Storage, changed_meanwhile
+from noisegate.ledger.transaction import Row, Texts
 
 LEDGER_FILE = "ledger.sqlite"
 LOCK_FILE = "ledger.lock"
 BUSY_SECONDS = 1.0
+_READERS = 64
 _FULL = 2  # what PRAGMA synchronous says of FULL
+_TEXTS = Texts(sqlite.dialect(paramstyle="named"))
+
+# What SQLite raises at an entry that breaks a CHECK or cannot be stored; anything else is the storage's.
+_REFUSED = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 
 
 def unavailable(cause: BaseException | None = None) -> LedgerUnavailable:
@@ -29,14 +52,18 @@ def unavailable(cause: BaseException | None = None) -> LedgerUnavailable:
 
 
 class StateLock:
-    """Exclusive use of a state directory, held until `release` or until the process ends."""
+    """Use of a state directory, held until `release` or until the process ends.
 
-    def __init__(self, directory: Path) -> None:
-        """Take the lock, or raise StateLocked where anyone else holds it."""
+    Alone, or shared by the gateways of a ledger that lies elsewhere.
+    """
+
+    def __init__(self, directory: Path, *, shared: bool) -> None:
+        """Take the lock, or raise StateLocked where somebody else's is in the way."""
         self._descriptor = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             # flock, not lockf: it also keeps out a second ledger of this same process.
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
             raise StateLocked(
@@ -45,8 +72,10 @@ class StateLock:
             ) from error
 
     def release(self) -> None:
-        """Give the directory back."""
-        os.close(self._descriptor)
+        """Give the directory back; once more is no change."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def __enter__(self) -> Self:
         return self
@@ -114,3 +143,138 @@ def connect_to_read(file: Path) -> sqlite3.Connection:
     connection = connect(file)
     connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+class SqliteSession:
+    """A connection to a ledger's file; see `Session` and `Transaction`."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], int]) -> None:
+        self.connection = connection
+        self.at = 0
+        self._clock = clock
+        self._given: dict[str, int] = {}
+
+    def rows(self, statement: ClauseElement, /, **values: object) -> list[Row]:
+        text = _TEXTS.of(statement)
+        return self.connection.execute(text.sql, {**text.constants, **values}).fetchall()
+
+    def gather(self, *asked: tuple[ClauseElement, Mapping[str, object]]) -> list[list[Row]]:
+        return [self.rows(statement, **values) for statement, values in asked]
+
+    def each(self, statement: ClauseElement, /, **values: object) -> Iterator[Row]:
+        text = _TEXTS.of(statement)
+        return self.connection.execute(text.sql, {**text.constants, **values})
+
+    def row(self, statement: ClauseElement, /, **values: object) -> Row | None:
+        rows = self.rows(statement, **values)
+        return rows[0] if rows else None
+
+    def change(self, statement: ClauseElement, /, **values: object) -> int:
+        text = _TEXTS.of(statement)
+        return self.connection.execute(text.sql, {**text.constants, **values}).rowcount
+
+    def change_many(self, statement: ClauseElement, rows: Sequence[Mapping[str, object]], /) -> int:
+        if not rows:
+            return 0
+        text = _TEXTS.of(statement)
+        filled = [{**text.constants, **row} for row in rows] if text.constants else rows
+        return self.connection.executemany(text.sql, filled).rowcount
+
+    def change_all(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> list[int]:
+        return [self.change_many(statement, rows) for statement, rows in changes]
+
+    def change_exactly(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> None:
+        for statement, rows in changes:
+            if self.change_many(statement, rows) != len(rows):
+                raise changed_meanwhile()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        self.connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK TO part")
+            self.connection.execute("RELEASE part")
+            raise
+        self.connection.execute("RELEASE part")
+
+    def listed(self, values: Sequence[str] | Sequence[int]) -> object:
+        return json.dumps(list(values))
+
+    def numbers(self, table: Table, count: int) -> list[int]:
+        # The one writer has the file, and rows with numbers are never deleted.
+        last = max(self.rows(_last_number(table))[0][0], self._given.get(table.name, 0))
+        self._given[table.name] = last + count
+        return list(range(last + 1, last + 1 + count))
+
+    @property
+    def lately(self) -> int:
+        return self.at
+
+    def now(self) -> int:
+        return max(self._clock(), int(self.rows(LAST_ENTRY)[0][0]))
+
+    def is_gone(self, replica: int) -> bool:  # noqa: ARG002  one process has the directory, and it is this one
+        return True
+
+    def alive(self) -> bool:
+        return True
+
+    def begin(self) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+        self._given.clear()
+
+    def hold(self, populations: frozenset[str] | None) -> None:  # noqa: ARG002  BEGIN IMMEDIATE holds all
+        self.at = self.now()
+
+    def commit(self) -> None:
+        self.connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        self.connection.execute("ROLLBACK")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        # Text that is not UTF-8 is a fault to report, not a failure of storage; it cannot be hashed again.
+        self.connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("COMMIT")
+            self.connection.text_factory = str
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@cache
+def _last_number(table: Table) -> Select[tuple[int]]:
+    (key,) = table.primary_key
+    return select(func.coalesce(func.max(key), 0))
+
+
+def storage(directory: Path, clock: Callable[[], int]) -> Storage:
+    """Return the storage of the ledger's file in a directory, made where there is none.
+
+    Raises:
+        LedgerUnavailable: it cannot be read or written, or its commits would not be durable.
+    """
+    file = directory / LEDGER_FILE
+    try:
+        make_file(file)
+        with closing(connect(file)) as connection:
+            migrate(connection)
+    except (sqlite3.Error, OSError) as error:
+        raise unavailable(error) from error
+    return Storage(
+        connect=lambda: SqliteSession(connect(file), clock),
+        connect_to_read=lambda: SqliteSession(connect_to_read(file), clock),
+        readers=_READERS,
+        shared=False,
+        replica=0,
+        refused=_REFUSED,
+        failed=(sqlite3.Error, OSError),
+        unavailable=unavailable,
+    )

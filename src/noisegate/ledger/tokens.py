@@ -23,7 +23,7 @@ _ID_BYTES = 6
 _SECRET_BYTES = 32
 
 _t = schema.token.c
-_COLUMNS = (_t.id, _t.name, _t.role, _t.grants, _t.created, _t.expires, _t.revoked)
+_COLUMNS = (_t.id, _t.name, _t.role, _t.grants, _t.created, _t.expires, _t.revoked, _t.project)
 _ADD = insert(schema.token)
 _ONE = select(_t.secret_hash, *_COLUMNS).where(_t.id == bindparam("of"))
 _EVERY = select(*_COLUMNS).order_by(_t.created, _t.id)
@@ -35,7 +35,12 @@ _REVOKE = (
 
 
 def make(
-    name: str, role: Role, grants: tuple[str, ...] | Literal["*"], created: int, expires: datetime | None
+    name: str,
+    role: Role,
+    grants: tuple[str, ...] | Literal["*"],
+    created: int,
+    expires: datetime | None,
+    project: str,
 ) -> tuple[Token, str]:
     """Return a new token and its secret. Raises ValueError for a time without a zone."""
     if not name:
@@ -46,7 +51,7 @@ def make(
     secret = f"{_PREFIX}_{id_}_{secrets.token_hex(_SECRET_BYTES)}"
     ends = None if expires is None else _time(int(expires.timestamp()))
     held: tuple[str, ...] | Literal["*"] = "*" if grants == "*" else tuple(sorted(set(grants)))
-    return Token(id_, name, role, held, _time(created), ends, None), secret
+    return Token(id_, name, role, held, _time(created), ends, None, project), secret
 
 
 def add(transaction: Transaction, token: Token, secret: str) -> None:
@@ -61,6 +66,7 @@ def add(transaction: Transaction, token: Token, secret: str) -> None:
         created=int(token.created.timestamp()),
         expires=None if token.expires is None else int(token.expires.timestamp()),
         revoked=None,
+        project=token.project,
     )
 
 
@@ -92,7 +98,7 @@ def hash_of(secret: str) -> str:
 
 
 def _token_of(row: Row) -> Token:
-    id_, name, role, grants, created, expires, revoked = row
+    id_, name, role, grants, created, expires, revoked, project = row
     listed = json.loads(grants)
     return Token(
         id_,
@@ -102,6 +108,7 @@ def _token_of(row: Row) -> Token:
         _time(created),
         None if expires is None else _time(expires),
         None if revoked is None else _time(revoked),
+        project,
     )
 
 

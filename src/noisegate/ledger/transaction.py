@@ -1,73 +1,139 @@
-"""Statements written in SQLAlchemy Core, turned into text once, and run on the driver's connection.
+"""What the ledger's functions see of the database: statements in SQLAlchemy Core, run in an open transaction.
 
 Building and compiling a statement costs more than running it, and the one writer's time is what every
 asker waits for; so the text is kept, and SQLAlchemy's own execution is not in the way.
 """
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, cast
 
-from sqlalchemy import Dialect, Insert
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, Insert, Table, func, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ClauseElement, bindparam
+from sqlalchemy.sql.compiler import SQLCompiler
 
 Row = tuple[Any, ...]
 
 
-def _sqlite_dialect() -> Dialect:
-    return sqlite.dialect(paramstyle="named")
+class Transaction(Protocol):
+    """An open transaction. Values are given by bind name."""
+
+    @property
+    def at(self) -> int:
+        """The ledger's time of this transaction, seconds since 1970 UTC, read once its locks are held."""
+
+    @property
+    def lately(self) -> int:
+        """A time not after `at`, and on nearly all days of the same day, without asking the database."""
+
+    def rows(self, statement: ClauseElement, /, **values: object) -> list[Row]:
+        """Return all rows of a statement."""
+
+    def gather(self, *asked: tuple[ClauseElement, Mapping[str, object]]) -> list[list[Row]]:
+        """Return the rows of several statements, in order, for one way to the database and back."""
+
+    def each(self, statement: ClauseElement, /, **values: object) -> Iterator[Row]:
+        """Yield the rows of a statement as the database finds them, without holding them all."""
+
+    def row(self, statement: ClauseElement, /, **values: object) -> Row | None:
+        """Return the first row of a statement, None where there is none."""
+
+    def change(self, statement: ClauseElement, /, **values: object) -> int:
+        """Run a statement that changes rows and return how many it changed."""
+
+    def change_many(self, statement: ClauseElement, rows: Sequence[Mapping[str, object]], /) -> int:
+        """Run an INSERT or UPDATE for each row of values and return how many rows it changed in all.
+
+        No two rows of values change the same row: PostgreSQL takes them all at once.
+        """
+
+    def change_all(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> list[int]:
+        """Do `change_many` for several statements, in order, for one way to the database and back."""
+
+    def change_exactly(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> None:
+        """Do `change_many` for several statements, in order; each row of values changes exactly one row.
+
+        PostgreSQL may be asked only when something is read next, or with the commit.
+
+        Raises:
+            InternalError: some row of values changed none. It, and what the database raises at a value, may
+                come as late as from the commit, and undoes the transaction, or the savepoint it is in.
+        """
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo what happened inside where it raises, and nothing else."""
+
+    def listed(self, values: Sequence[str] | Sequence[int]) -> object:
+        """Return what a bind of `any_of` takes."""
+
+    def numbers(self, table: Table, count: int) -> list[int]:
+        """Return so many numbers for new rows of a table whose key counts by itself, none given out before.
+
+        The statement that adds the rows names the key: `insert(t).values({t.c.id: bindparam("id")})`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A statement as a database reads it: its text, its binds in order, and the values of its constants."""
+
+    sql: str
+    binds: tuple[str, ...]
+    constants: Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Texts:
-    """Statements as the database reads them, with the values of their constants."""
+    """The texts of statements in one dialect."""
 
-    dialect: Dialect = field(default_factory=_sqlite_dialect)
-    _known: dict[ClauseElement, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    dialect: Dialect
+    _known: dict[ClauseElement, Text] = field(default_factory=dict)
 
-    def of(self, statement: ClauseElement) -> tuple[str, dict[str, Any]]:
-        """Return the text of a statement and its constants by name."""
+    def of(self, statement: ClauseElement) -> Text:
+        """Return the text of a statement."""
         found = self._known.get(statement)
         if found is None:
             found = self._known[statement] = self._compile(statement)
         return found
 
-    def _compile(self, statement: ClauseElement) -> tuple[str, dict[str, Any]]:
+    def _compile(self, statement: ClauseElement) -> Text:
         filled = None
         if isinstance(statement, Insert):
             # Columns with a default, and a key that counts by itself, are the database's to fill.
             columns = statement.table.columns
             filled = [c.name for c in columns if c.server_default is None and c.autoincrement is not True]
-        compiled = statement.compile(dialect=self.dialect, column_keys=filled)
-        constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return str(compiled), constants
+        compiled = cast("SQLCompiler", statement.compile(dialect=self.dialect, column_keys=filled))
+        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        return Text(str(compiled), tuple(compiled.positiontup or compiled.params), constants)
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """A driver connection with a transaction open on it. Values are given by bind name."""
+class _AnyOf(ColumnElement[bool]):
+    """Whether a column is among values that are bound as one: a JSON list on SQLite, an array elsewhere."""
 
-    connection: sqlite3.Connection
-    texts: Texts
+    inherit_cache = False
+    type = Boolean()
 
-    def rows(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        """Return all rows of a statement."""
-        text, constants = self.texts.of(statement)
-        return self.connection.execute(text, constants | values).fetchall()
+    def __init__(self, column: ColumnElement[Any], bind: str) -> None:
+        self.in_json = column.in_(select(func.json_each(bindparam(bind)).table_valued("value").c.value))
+        self.in_array = column == func.any(bindparam(bind, type_=ARRAY(column.type)))
 
-    def each(self, statement: ClauseElement, /, **values: object) -> Iterator[Row]:
-        """Yield the rows of a statement as the database finds them."""
-        text, constants = self.texts.of(statement)
-        return self.connection.execute(text, constants | values)
+    def self_group(self, against: Any = None) -> ColumnElement[bool]:  # noqa: ARG002
+        """Stay as it is: with the `= 1` that SQLAlchemy would add for SQLite no index is used."""
+        return self
 
-    def row(self, statement: ClauseElement, /, **values: object) -> Row | None:
-        """Return the first row of a statement, None where there is none."""
-        rows = self.rows(statement, **values)
-        return rows[0] if rows else None
 
-    def change(self, statement: ClauseElement, /, **values: object) -> int:
-        """Run a statement that changes rows and return how many it changed."""
-        text, constants = self.texts.of(statement)
-        return self.connection.execute(text, constants | values).rowcount
+@compiles(_AnyOf)
+def _array(element: _AnyOf, compiler: SQLCompiler, **how: Any) -> str:
+    return compiler.process(element.in_array, **how)
+
+
+@compiles(_AnyOf, "sqlite")
+def _json(element: _AnyOf, compiler: SQLCompiler, **how: Any) -> str:
+    return compiler.process(element.in_json, **how)
+
+
+def any_of(column: ColumnElement[Any], bind: str) -> ColumnElement[bool]:
+    """Return whether a column is among the values that are bound, through `Transaction.listed`."""
+    return _AnyOf(column, bind)

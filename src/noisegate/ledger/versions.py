@@ -21,12 +21,12 @@ _ONE = select(*_COLUMNS).where(
 _EVERY = select(*_COLUMNS).order_by(_v.dataset, _v.version)
 
 
-def register(transaction: Transaction, dataset: str, declaration: str, digest: str, at: int) -> int:
+def register(transaction: Transaction, dataset: str, declaration: str, digest: str) -> int:
     """Add a version and return its number."""
     version = (current(transaction, dataset) or 0) + 1
     added = DataVersion(dataset, version, declaration, digest)
     transaction.change(_ADD, dataset=dataset, version=version, declaration=declaration, digest=digest)
-    append(transaction, dataset, ReceiptKind.REGISTERED, registration(added), at=at)
+    append(transaction, dataset, ReceiptKind.REGISTERED, registration(added))
     return version
 
 

@@ -2,84 +2,134 @@
 
 One writer, because SQLite's own waiting for a lock is unfair: some clients of a busy ledger would wait
 for seconds. Group commit, because one sync of the disk can carry many charges: whatever has queued up
-while the last commit was syncing goes into the next one. Clients that were answered together tend to come
-back together, so after them the writer waits for as many again, at most half as long as the commit took;
-a lone client never waits for company.
+while the last commit was syncing goes into the next one, and requests of one kind are carried out
+together. Clients that were answered together tend to come back together, so after them the writer waits
+for as many again, at most as long as the last commit took, which is what waiting can save; a lone client
+never waits for company.
+PROOFS.md, "Charge" and "Durability".
 """
 
 import os
-import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from noisegate.errors import InternalError
-from noisegate.ledger.sqlite import unavailable
-from noisegate.ledger.transaction import Texts, Transaction
+from noisegate.errors import InternalError, LedgerUnavailable
+from noisegate.ledger.storage import Session, Storage
+from noisegate.ledger.transaction import Transaction
 
 MOST_IN_A_COMMIT = 256
+LONGEST_WAIT = 0.05  # seconds; a disk that once took longer may be quick again
 
-# What SQLite raises at an entry that breaks a CHECK or cannot be stored; anything else is the storage's.
-_NOT_STORAGE = (
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-)
-
+R = TypeVar("R")
 T = TypeVar("T")
+_NOT_YET = object()
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    work: Callable[[Transaction], Any]
-    result: Future[Any] = field(default_factory=Future)
+class Raised:
+    """An error as a result: what one request raises, while the others of its batch go on."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Raised:
     error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Together(Generic[R, T]):
+    """A kind of request that is carried out many at once.
+
+    Attributes:
+        populations: whose trees the requests touch; asked before these are held, so it may read only
+            rows that never change.
+        perform: the results in the order of the requests, those of failed ones as `Raised`. What it
+            raises itself undoes all of its work, and each request is then performed alone.
+    """
+
+    populations: Callable[[Transaction, Sequence[R]], frozenset[str]]
+    perform: Callable[[Transaction, Sequence[R]], list[T | Raised]]
+
+
+@dataclass(slots=True)
+class _Pending:
+    """One request in the queue; `kind` is None for work of its own, which is the request itself."""
+
+    kind: Together[Any, Any] | None
+    request: Any
+    outcome: Any = _NOT_YET
+    told: Any = field(default_factory=threading.Lock)  # held until there is an outcome
+
+    def tell(self, outcome: Any) -> None:
+        """Hand over a result, or an error as `Raised`, to whoever waits; the first that is told counts."""
+        if self.outcome is _NOT_YET:
+            self.outcome = outcome
+            self.told.release()
 
 
 class Writer:
     """Runs work, each piece whole or not at all, and returns once it is on disk."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], texts: Texts) -> None:
-        self._connect = connect
-        self._texts = texts
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
         self._queue: deque[_Pending] = deque()
         self._waiting = threading.Condition()
         self._stopped = False
+        self._distrusted = ""
         self._company = 1  # how many were waiting for the last commit or for the next
         self._patience = 0.0  # seconds
         self._process = os.getpid()
         self._thread: threading.Thread | None = None
 
     def run(self, work: Callable[[Transaction], T]) -> T:
-        """Run work in a transaction and return its result once that is durable.
+        """Run work in a transaction that holds all trees, and return its result once that is durable.
+
+        The work has no effect but through the transaction, and may be run a second time where the first
+        was undone.
 
         Raises:
             LedgerUnavailable: storage failed, or the writer has stopped. The work's changes are gone
                 (or, after a failed sync and a crash, there as a whole: a charge nobody was told of).
             Exception: whatever the work raised; its changes are gone.
         """
-        pending = _Pending(work)
+        result: T = self._await(_Pending(None, work))
+        return result
+
+    def together(self, kind: Together[R, T], request: R) -> T:
+        """Carry out a request, with others of its kind, and return its result once that is durable.
+
+        Raises: as `run` does.
+        """
+        result: T = self._await(_Pending(kind, request))
+        return result
+
+    def _await(self, pending: _Pending) -> Any:
+        pending.told.acquire()
         with self._waiting:
             # A forked child has the queue but not the thread: it would wait for ever.
             if self._stopped or os.getpid() != self._process:
-                raise unavailable()
+                raise self._storage.unavailable(None)
+            if self._distrusted:
+                raise _not_the_same(self._distrusted)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._serve, name="ledger-writer", daemon=True)
                 self._thread.start()
             self._queue.append(pending)
             if len(self._queue) in (1, self._company):
                 self._waiting.notify()
-        result: T = pending.result.result()
-        return result
+        pending.told.acquire()
+        if isinstance(pending.outcome, Raised):
+            raise pending.outcome.error
+        return pending.outcome
+
+    def distrust(self, reason: str) -> None:
+        """Refuse what is queued and all later work, with a reason from public facts."""
+        with self._waiting:
+            self._distrusted = reason
+            waiting = [*self._queue]
+            self._queue.clear()
+        for pending in waiting:
+            pending.tell(Raised(_not_the_same(reason)))
 
     def stop(self) -> None:
         """Finish what is queued, then end the thread. Later work is refused."""
@@ -103,64 +153,118 @@ class Writer:
 
     def _serve(self) -> None:
         batch: list[_Pending] = []
-        connection = None
+        session = None
         try:
             while batch := self._take():
-                started = time.perf_counter()
-                connection = self._commit(batch, connection)
+                session = self._commit(batch, session)
                 self._company = min(len(batch) + len(self._queue), MOST_IN_A_COMMIT)
-                self._patience = (time.perf_counter() - started) / 2
+                batch = []
         except Exception as error:  # noqa: BLE001  whatever ended the writer, those who wait must hear of it
             with self._waiting:
                 abandoned = [*batch, *self._queue]
                 self._queue.clear()
                 self._thread = None  # the next piece of work starts another thread, on another connection
             for pending in abandoned:
-                if not pending.result.done():
-                    pending.result.set_exception(unavailable(error))
+                pending.tell(Raised(self._storage.unavailable(error)))
         finally:
-            if connection is not None:
-                connection.close()
+            if session is not None:
+                session.close()
 
-    def _commit(
-        self, batch: list[_Pending], connection: sqlite3.Connection | None
-    ) -> sqlite3.Connection | None:
+    def _commit(self, batch: list[_Pending], session: Session | None) -> Session | None:
+        """Carry out a batch in one transaction, tell everyone, and return the session to go on with."""
         try:
-            connection = connection or self._connect()
-            transaction = Transaction(connection, self._texts)
-            connection.execute("BEGIN IMMEDIATE")
-            results = [_attempt(transaction, pending.work) for pending in batch]
-            connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            # Closing undoes the transaction; the next batch opens the file anew.
-            if connection is not None:
-                connection.close()
+            if session is not None and not session.alive():
+                session.close()
+                session = None
+            session = session or self._storage.connect()
+            outcomes = self._carry_out(session, batch)
+        except Exception as error:
+            # Closing undoes the transaction; the next batch connects anew.
+            if session is not None:
+                session.close()
+            if not isinstance(error, self._storage.failed):
+                raise
             for pending in batch:
-                pending.result.set_exception(unavailable(error))
+                pending.tell(Raised(self._storage.unavailable(error)))
             return None
-        for pending, result in zip(batch, results, strict=True):
-            if isinstance(result, _Raised):
-                pending.result.set_exception(result.error)
-            else:
-                pending.result.set_result(result)
-        return connection
+        for pending, outcome in zip(batch, outcomes, strict=True):
+            pending.tell(outcome)
+        return session
+
+    def _carry_out(self, session: Session, batch: Sequence[_Pending]) -> list[Any]:
+        """Do all that a batch asks for, and return what came of each request once it is on disk."""
+        kinds: dict[int, list[int]] = {}
+        for place, pending in enumerate(batch):
+            kinds.setdefault(place if pending.kind is None else -id(pending.kind), []).append(place)
+        groups = [(batch[places[0]].kind, places) for places in kinds.values()]
+        outcomes: list[Any] = [None] * len(batch)
+        touched: frozenset[str] | None = frozenset()
+        session.begin()
+        try:
+            for kind, places in groups:
+                if kind is None or touched is None:
+                    touched = None
+                else:
+                    touched |= kind.populations(session, [batch[place].request for place in places])
+            session.hold(touched)
+            for kind, places in groups:
+                requests = [batch[place].request for place in places]
+                done = (
+                    [self._alone(session, requests[0])] if kind is None else kind.perform(session, requests)
+                )
+                for place, outcome in zip(places, done, strict=True):
+                    outcomes[place] = outcome
+            self._end(session)
+        except Exception as error:
+            if isinstance(error, self._storage.failed) and not isinstance(error, self._storage.refused):
+                raise
+            # One request cannot be stored, or met a bug: it must not touch the others'.
+            session.rollback()
+            session.begin()
+            session.hold(None)
+            outcomes = [self._alone(session, _piece(pending)) for pending in batch]
+            self._end(session)
+        return outcomes
+
+    def _end(self, session: Session) -> None:
+        started = time.perf_counter()
+        session.commit()
+        self._patience = min(time.perf_counter() - started, LONGEST_WAIT)
+
+    def _alone(self, session: Session, work: Callable[[Transaction], Any]) -> Any:
+        """Run one piece of work inside a savepoint; storage errors go through, they end the whole batch."""
+        try:
+            with session.savepoint():
+                return work(session)
+        except self._storage.refused as error:
+            refused: Exception = InternalError("the ledger cannot hold such an entry; nothing was taken")
+            refused.__cause__ = error
+            return Raised(refused)
+        except self._storage.failed:
+            raise
+        except Exception as error:  # noqa: BLE001  it is the caller's, and must not touch the others' work
+            return Raised(error)
 
 
-def _attempt(transaction: Transaction, work: Callable[[Transaction], Any]) -> Any:
-    """Run one piece of work inside a savepoint; storage errors go through, they end the whole batch."""
-    transaction.connection.execute("SAVEPOINT piece")
-    try:
-        result = work(transaction)
-    except _NOT_STORAGE as error:
-        refused: Exception = InternalError("the ledger cannot hold such an entry; nothing was taken")
-        refused.__cause__ = error
-    except sqlite3.Error:
-        raise
-    except Exception as error:  # noqa: BLE001  it is the caller's, and must not touch the others' work
-        refused = error
-    else:
-        transaction.connection.execute("RELEASE piece")
-        return result
-    transaction.connection.execute("ROLLBACK TO piece")
-    transaction.connection.execute("RELEASE piece")
-    return _Raised(refused)
+def _not_the_same(reason: str) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"nothing more is written to this ledger: {reason}",
+        "put the newest ledger back and start the gateway again; docs/guides/operations.md says what to do "
+        "where it is lost",
+    )
+
+
+def _piece(pending: _Pending) -> Callable[[Transaction], Any]:
+    """Return a request as work that raises what goes wrong with it."""
+    kind, request = pending.kind, pending.request
+    if kind is None:
+        work: Callable[[Transaction], Any] = request
+        return work
+
+    def alone(transaction: Transaction) -> Any:
+        (outcome,) = kind.perform(transaction, [request])
+        if isinstance(outcome, Raised):
+            raise outcome.error
+        return outcome
+
+    return alone

@@ -11,6 +11,7 @@ Steinke (2022), Lemma on approximate RDP. PROOFS.md, "Loss".
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import add
 
 ORDERS: tuple[float, ...] = (
     1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0, 256.0, math.inf,
@@ -30,17 +31,17 @@ class Loss:
     def __post_init__(self) -> None:
         if len(self.renyi) != len(ORDERS):
             raise ValueError(f"a loss has {len(ORDERS)} orders, got {len(self.renyi)}")
-        if not all(0 <= r <= INFINITE for r in self.renyi):
+        if min(self.renyi) < 0 or max(self.renyi) > INFINITE:
             raise ValueError("a loss is between 0 and INFINITE at every order")
         if not 0 <= self.delta <= INFINITE:
             raise ValueError("delta is between 0 and INFINITE")
 
     def __add__(self, other: "Loss") -> "Loss":
         """Return the loss of both releases together; sums saturate at INFINITE."""
-        return Loss(
-            tuple(min(a + b, INFINITE) for a, b in zip(self.renyi, other.renyi, strict=True)),
-            min(self.delta + other.delta, INFINITE),
-        )
+        sums = tuple(map(add, self.renyi, other.renyi))  # both have all orders: the constructor sees to it
+        if max(sums) > INFINITE:
+            sums = tuple(min(s, INFINITE) for s in sums)
+        return Loss(sums, min(self.delta + other.delta, INFINITE))
 
     def times(self, count: int) -> "Loss":
         """Return the loss of `count` such releases together."""

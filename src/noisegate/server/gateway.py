@@ -1,6 +1,6 @@
 """What a server needs of the gateway it fronts. `app.Gateway` is one; tests bring their own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
 
@@ -32,16 +32,80 @@ class Gateway(Protocol):
     def datasets(self, asker: Asker) -> list[Json]:
         """Describe the datasets the asker holds a grant on."""
 
-    def budget(self, asker: Asker) -> Json:
-        """Show the accounts the asker may see."""
+    def budget(self, asker: Asker, account: str | None = None) -> Json:
+        """Show the accounts the asker may see; only `account` and what is beneath it, where one is named."""
+
+    def odometer(self, asker: Asker, by: str, account: str | None, days: int | None) -> Json:
+        """Tell spending apart by dataset, analyst, tier or day; of the last so many days, None for all."""
 
     def grant(
-        self, asker: Asker, dataset: str, analyst: str, epsilon: Fraction, delta: Fraction | None
+        self,
+        asker: Asker,
+        dataset: str,
+        analyst: str | None,
+        epsilon: Fraction,
+        delta: Fraction | None,
+        *,
+        project: str = "default",
+        until: str | None = None,
+        every: str | None = None,
     ) -> Json:
-        """Open an analyst's account on a dataset with limits of its own; without δ, the dataset's."""
+        """Give an analyst's account on a dataset, or its project's, a share of budget of its own."""
 
-    def receipts(self, asker: Asker, dataset: str | None, after: int, limit: int) -> Json:
-        """List receipts, oldest first."""
+    def renew(
+        self,
+        asker: Asker,
+        account: str,
+        reason: str,
+        epsilon: Fraction | None,
+        delta: Fraction | None,
+        *,
+        until: str | None = None,
+        every: str | None = None,
+    ) -> Json:
+        """Begin an account's next period, and that of accounts beneath it whose periods have ended."""
+
+    def transfer(
+        self,
+        asker: Asker,
+        dataset: str,
+        giver: str,
+        taker: str,
+        epsilon: Fraction,
+        *,
+        project: str = "default",
+    ) -> Json:
+        """Move what one analyst of a project has left to another."""
+
+    def suspend(self, asker: Asker, account: str, reason: str) -> Json:
+        """Refuse all charges that name an account until it is resumed."""
+
+    def resume(self, asker: Asker, account: str) -> Json:
+        """Open a suspended or locked account again."""
+
+    def statement(self, asker: Asker, dataset: str) -> Json:
+        """State what is guaranteed about everybody in a dataset."""
+
+    def release_statement(self, asker: Asker, receipt: str) -> Json:
+        """State what the release that a receipt records may tell of a person."""
+
+    def jobs(self, asker: Asker) -> list[Json]:
+        """List the jobs the asker may see, newest first."""
+
+    def job(self, asker: Asker, charge: int) -> Json:
+        """Show one job."""
+
+    def cancel_job(self, asker: Asker, charge: int) -> Json:
+        """End a job without an answer; what it never drew returns."""
+
+    def receipts(self, asker: Asker, dataset: str | None, after: str | None, limit: int) -> Json:
+        """List receipts, the earliest first, from where a page ended; `next` says where this one did."""
+
+    def export_receipts(self, asker: Asker, dataset: str | None) -> Iterator[bytes]:
+        """Return all receipts as a file that can be verified offline, in pieces."""
+
+    def checkpoint(self, asker: Asker) -> Json:
+        """Return where each chain ends now, signed."""
 
     def verify_receipts(self, asker: Asker) -> Json:
         """Walk the chain of receipts."""
@@ -53,7 +117,13 @@ class Gateway(Protocol):
         """Let a closed plan be asked again."""
 
     def create_token(
-        self, asker: Asker, name: str, role: str, datasets: Sequence[str] | None, expires_days: int | None
+        self,
+        asker: Asker,
+        name: str,
+        role: str,
+        datasets: Sequence[str] | None,
+        expires_days: int | None,
+        project: str = "default",
     ) -> Json:
         """Create a token; its secret is in the reply and nowhere else."""
 
@@ -67,7 +137,11 @@ class Gateway(Protocol):
         """Say whether the parts work; `status` is "ok" or "degraded"."""
 
     def overview(self) -> list[Json]:
-        """List name, title, `synthetic`, epsilon and delta of each dataset: what the status page may show."""
+        """List what the status page may show of each dataset.
+
+        That is its name and title, `synthetic`, the present limits `epsilon` and `delta` with `until`, how
+        many `periods` there were, and their sums, `lifetime_epsilon` and `lifetime_delta`.
+        """
 
     def metrics(self, asker: Asker) -> str:
         """Return further metrics in the Prometheus text format, each line ended; public facts only."""

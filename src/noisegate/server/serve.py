@@ -83,6 +83,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            log_config=None,  # logging belongs to the program; warnings reach stderr without a configuration
             log_level="warning",
             access_log=False,  # questions and their times stay out of logs
             server_header=False,

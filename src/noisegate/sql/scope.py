@@ -184,6 +184,7 @@ def column_in(source: Source, name: str) -> Expression | None:
             raise RestrictedColumn(
                 f"column {source.dataset}.{source.table.name}.{column.name} is restricted",
                 "the custodian has closed it; ask without it",
+                dataset=source.dataset,
             )
     return None
 

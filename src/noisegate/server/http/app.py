@@ -13,11 +13,15 @@ from starlette.responses import HTMLResponse, Response
 
 from noisegate.errors import BadInput, NoisegateError, NotFound
 from noisegate.server.gateway import Gateway
+from noisegate.server.http.budget import budget_api
 from noisegate.server.http.caller import Caller
 from noisegate.server.http.frame import Frame
+from noisegate.server.http.jobs import jobs_api
 from noisegate.server.http.pages import STYLE, docs_page, status_page
+from noisegate.server.http.receipts import receipts_api
 from noisegate.server.http.replies import OUTCOME, code_of, error_reply, json_reply
 from noisegate.server.http.routes import api, operations
+from noisegate.server.http.statements import statements_api
 from noisegate.server.metrics import Metrics
 
 DESCRIPTION = "Answers to SQL over protected records, with calibrated noise, an interval and a price."
@@ -64,6 +68,10 @@ def build_app(
     )
     app.add_middleware(Frame, metrics=metrics, max_request_bytes=max_request_bytes)
     app.include_router(api(caller))
+    app.include_router(budget_api(caller))
+    app.include_router(receipts_api(caller))
+    app.include_router(statements_api(caller))
+    app.include_router(jobs_api(caller))
     app.include_router(operations(caller, metrics))
     _add_pages(app, caller, version)
     _add_security(app)

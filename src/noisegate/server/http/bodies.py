@@ -4,7 +4,7 @@ Requests are read with these models. Replies are written by the gateway itself; 
 and the tests hold real replies against them.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,11 +16,13 @@ Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A shape without further fields."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class AskBody(_Body):
+class AskBody(Body):
     """A question. Give `epsilon`, or `within` (half-width of the 95 % interval), or neither."""
 
     sql: str = Field(
@@ -32,25 +34,17 @@ class AskBody(_Body):
     within: Number | None = Field(None, description="half-width to reach, in the unit of the answer")
 
 
-class GrantBody(_Body):
-    """Limits of one analyst's account on a dataset. They stand once the account is open."""
-
-    dataset: Name
-    analyst: Name
-    epsilon: Number = Field(description="the limit on ε", examples=[1])
-    delta: Number | None = Field(None, description="the limit on δ; the dataset's by default")
-
-
-class TokenBody(_Body):
+class TokenBody(Body):
     """A new token. Without `datasets` it holds a grant on all of them."""
 
     name: Name
     role: Literal["custodian", "analyst", "auditor"]
     datasets: list[Name] | None = Field(None, max_length=1_000)
     expires_days: int | None = Field(None, ge=1, le=3_650)
+    project: Name = Field("default", description="the project whose accounts their questions are charged to")
 
 
-class ColumnReply(_Body):
+class ColumnReply(Body):
     """A column of an answer. `unit` is the unit of measure; `key` says that cells are plain values."""
 
     name: str
@@ -59,7 +53,7 @@ class ColumnReply(_Body):
     key: bool
 
 
-class CellReply(_Body):
+class CellReply(Body):
     """A noisy value and its interval; an unknown or infinite end is null. Integers beyond 2^53 are text."""
 
     value: int | float | bool | str | None
@@ -67,7 +61,7 @@ class CellReply(_Body):
     high: float | None
 
 
-class LossReply(_Body):
+class LossReply(Body):
     """What the answer may reveal of one person: stand-alone (ε, δ), and the ε that was asked for."""
 
     nominal_epsilon: float
@@ -76,7 +70,14 @@ class LossReply(_Body):
     unit: Literal["person"]
 
 
-class BudgetReply(_Body):
+class SurchargeReply(Body):
+    """What the adaptive price took beside the loss, from the asker's own account alone: ε `epsilon`."""
+
+    factor: float
+    epsilon: float
+
+
+class BudgetReply(Body):
     """Spent and left of the asker's account, ε at its δ, and about how many more like this fit."""
 
     spent: float
@@ -85,14 +86,14 @@ class BudgetReply(_Body):
     more_like_this: int | str
 
 
-class ReceiptReply(_Body):
+class ReceiptReply(Body):
     """Where the release is written down."""
 
     id: str
     hash: str
 
 
-class AnswerReply(_Body):
+class AnswerReply(Body):
     """An answer with what it cost."""
 
     columns: list[ColumnReply] = Field(description="what stands in the rows, in order")
@@ -101,6 +102,7 @@ class AnswerReply(_Body):
     )
     confidence: float = Field(description="of the intervals")
     loss: LossReply
+    surcharge: SurchargeReply = Field(description="nothing for a replay, and where the factor is 1")
     mechanisms: list[str] = Field(description="the noise of each measure, in words")
     clamping: list[str] = Field(description="what bounding may take away, from declared bounds")
     notes: list[str] = Field(description="what else a reader must know")
@@ -109,7 +111,7 @@ class AnswerReply(_Body):
     receipt: ReceiptReply
 
 
-class ErrorDetail(_Body):
+class ErrorDetail(Body):
     """Why not, and the way out. `detail` holds further public facts."""
 
     code: str
@@ -118,10 +120,23 @@ class ErrorDetail(_Body):
     detail: dict[str, object]
 
 
-class ErrorReply(_Body):
+class ErrorReply(Body):
     """The one error shape."""
 
     error: ErrorDetail
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": ErrorReply, "description": "Refused or failed"}
+}
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAPI description of a JSON request body; models are flat, so it refers to nothing."""
+    schema = model.model_json_schema()
+    if "$defs" in schema:
+        raise ValueError(f"{model.__name__} is not flat")
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def read(model: type[Model], raw: bytes) -> Model:

@@ -55,6 +55,13 @@ def _datasets(datasets: Sequence[Mapping[str, object]]) -> str:
 def _dataset(dataset: Mapping[str, object]) -> str:
     label = ' <span class="label">synthetic</span>' if dataset.get("synthetic") else ""
     limit = f"ε {dataset['epsilon']:g}, δ {dataset['delta']:g}"
+    if dataset.get("until"):
+        limit += f" until {str(dataset['until'])[:16].replace('T', ' ')} UTC"
+    periods = dataset.get("periods", 1)
+    if periods != 1:
+        limit += (
+            f"; ε {dataset['lifetime_epsilon']:g}, δ {dataset['lifetime_delta']:g} in all {periods} periods"
+        )
     return (
         f'<tr><th scope="row"><code>{_text(dataset["name"])}</code></th>'
         f'<td>{_text(dataset["title"])}{label}</td><td class="whole">{_text(limit)}</td></tr>'

@@ -4,31 +4,22 @@ Bodies are read after the credential was checked, so that a stranger learns noth
 errors; their models stand in the OpenAPI document all the same.
 """
 
-from fractions import Fraction
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from noisegate.ask.question import parse_number
 from noisegate.gate.access import Asker
-from noisegate.server.http.bodies import AnswerReply, AskBody, ErrorReply, GrantBody, Name, TokenBody, read
+from noisegate.server.http.bodies import (
+    ERRORS,
+    AnswerReply,
+    AskBody,
+    TokenBody,
+    body_of,
+    read,
+)
 from noisegate.server.http.caller import Caller, bearer, question_in
 from noisegate.server.http.replies import json_reply
 from noisegate.server.metrics import Metrics
-
-ERRORS: dict[int | str, dict[str, Any]] = {
-    "default": {"model": ErrorReply, "description": "Refused or failed"}
-}
-MOST_RECEIPTS = 1_000
-
-
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the OpenAPI description of a JSON request body."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _inline(model)}}}}
-
 
 IDEMPOTENCY = {
     "parameters": [
@@ -73,44 +64,6 @@ def api(caller: Caller) -> APIRouter:
         """List the tables and columns the token may ask about, with their declared bounds."""
         return await caller.call(request, lambda asker: {"datasets": gateway.datasets(asker)})
 
-    @router.get("/budget", summary="Show budgets", tags=["budget"])
-    async def budget(request: Request) -> Response:
-        """Show what was spent and what is left, as far as the token may see it."""
-        return await caller.call(request, gateway.budget)
-
-    @router.post(
-        "/budget/grants",
-        summary="Grant a budget",
-        openapi_extra=body_of(GrantBody),
-        tags=["budget"],
-        status_code=201,
-    )
-    async def grant(request: Request) -> Response:
-        """Open an analyst's account with limits of its own. For custodians, who in turn may not ask."""
-        raw = await request.body()
-
-        def work(asker: Asker) -> object:
-            body = read(GrantBody, raw)
-            epsilon, delta = parse_number("epsilon", body.epsilon), parse_number("delta", body.delta)
-            return gateway.grant(asker, body.dataset, body.analyst, epsilon or Fraction(0), delta)
-
-        return await caller.call(request, work, 201)
-
-    @router.get("/receipts", summary="List receipts", tags=["receipts"])
-    async def receipts(
-        request: Request,
-        dataset: Annotated[Name | None, Query(description="only of this dataset")] = None,
-        after: Annotated[int, Query(ge=0, le=2**53, description="only after this number")] = 0,
-        limit: Annotated[int, Query(ge=1, le=MOST_RECEIPTS)] = 100,
-    ) -> Response:
-        """List what was released, oldest first, and where to go on."""
-        return await caller.call(request, lambda asker: gateway.receipts(asker, dataset, after, limit))
-
-    @router.get("/receipts/verify", summary="Verify the chain of receipts", tags=["receipts"])
-    async def verify(request: Request) -> Response:
-        """Recompute every hash of the chain and say whether it holds."""
-        return await caller.call(request, gateway.verify_receipts)
-
     @router.get("/plans/closed", summary="List closed plans", tags=["plans"])
     async def closed_plans(request: Request) -> Response:
         """List the plans that failed after they were charged and are closed for everyone, oldest first.
@@ -142,7 +95,9 @@ def api(caller: Caller) -> APIRouter:
 
         def work(asker: Asker) -> object:
             body = read(TokenBody, raw)
-            return gateway.create_token(asker, body.name, body.role, body.datasets, body.expires_days)
+            return gateway.create_token(
+                asker, body.name, body.role, body.datasets, body.expires_days, body.project
+            )
 
         return await caller.call(request, work, 201)
 
@@ -183,11 +138,3 @@ def operations(caller: Caller, metrics: Metrics) -> APIRouter:
         return Response(metrics.text() + text, media_type="text/plain; version=0.0.4")
 
     return router
-
-
-def _inline(model: type[BaseModel]) -> dict[str, Any]:
-    """Return a model's JSON schema; request models are flat, so it refers to nothing else."""
-    schema = model.model_json_schema()
-    if "$defs" in schema:
-        raise ValueError(f"{model.__name__} is not flat")
-    return schema

@@ -168,7 +168,7 @@ def _token() -> None:
 
 
 def upgrade() -> None:
-    """Make the first schema. On SQLite, triggers keep receipts and answers from being changed."""
+    """Make the first schema. Triggers keep receipts and answers from being changed."""
     _account()
     _charge()
     _receipt()
@@ -182,3 +182,14 @@ def upgrade() -> None:
                     f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
                     f"BEGIN SELECT RAISE(ABORT, '{table}s are only ever added'); END"
                 )
+    else:
+        op.execute(
+            "CREATE FUNCTION only_ever_added() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', "
+            "MESSAGE = TG_TABLE_NAME || 's are only ever added'; END $$"
+        )
+        for table in ("receipt", "answer"):
+            op.execute(
+                f"CREATE TRIGGER {table}_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+                "FOR EACH STATEMENT EXECUTE FUNCTION only_ever_added()"
+            )
