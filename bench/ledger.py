@@ -14,7 +14,7 @@ from bench.charge_rows import Load
 from bench.rows import Row
 
 Say = Callable[[str], None]
-FULL = (Load(rounds=5, seconds=4.0), Scale(Size(charges=1_000_000, days=180), Size(100_000, 30), rounds=5))
+FULL = (Load(rounds=3, seconds=3.0), Scale(Size(charges=500_000, days=180), Size(100_000, 30), rounds=3))
 QUICK = (
     Load(rounds=1, seconds=1.0, warm=0),
     Scale(Size(charges=22_000, days=180), Size(10_000, 30), rounds=1),
