@@ -69,7 +69,8 @@ def _beneath() -> ColumnElement[bool]:
 
 def _statements(group: Group) -> tuple[Select[tuple[int, ...]], Select[tuple[int, ...]]]:
     """Return what adds up the losses, and the surcharges of those tallies that have any."""
-    key = _t[group.value]
+    # As an expression: in the order of an index, each tally would be looked up by itself.
+    key = _t[group.value].concat("") if group is Group.ACCOUNT else _t[group.value]
     since = (_t.day >= bindparam("since", type_=BigInteger), _beneath())
     losses = select(key, func.min(_t.day), func.sum(_t.charges), *_halves(_SPENT))
     surcharges = select(key, *_halves(_SURCHARGE)).where(_t[schema.SURCHARGE[-1]] > 0)
