@@ -256,3 +256,10 @@ def test_the_clock_is_the_servers_unless_one_is_given_and_never_goes_back(house)
     later = house.ledger.charge(house.wanted("g"))
     assert later.receipts[0].at == ahead
     assert house.ledger.verify().fault is None
+
+
+def test_a_raw_at_sign_in_a_password_is_refused_before_its_rest_can_pass_for_a_host():
+    with pytest.raises(SetupError) as refused:
+        server.server_of("postgresql://ana:p@ss-w0rd@db.example/ledger")
+    assert "ss-w0rd" not in str(refused.value) + refused.value.hint
+    assert server.server_of("postgresql://ana:p%40ss@db.example/ledger")["password"] == "p@ss"

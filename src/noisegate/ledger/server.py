@@ -63,10 +63,13 @@ def server_of(url: str) -> dict[str, Any]:
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:
+        given = {}
+    # A raw @ in a password makes its rest part of the host's name, which errors would show.
+    if not given or "@" in str(given.get("host", "")):
         raise SetupError(
             "the ledger's address cannot be read as postgresql://USER@HOST:PORT/DATABASE",
             "write special characters of a password as %XX, or keep it in the file PGPASSFILE names",
-        ) from None
+        )
     bounds = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": STATEMENT_SECONDS * 1000}
     return bounds | given | {"client_encoding": "UTF8", "application_name": "noisegate"}
 
