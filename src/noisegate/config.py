@@ -22,6 +22,7 @@ LEDGER_EXAMPLE = "postgresql://noisegate@db.example.org/noisegate"
 # Read by the command line and the client, not by the gateway.
 OTHER_VARIABLES = frozenset({"URL", "TOKEN", "CONFIG"})
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SCHEDULER = re.compile(r"(tls|tcp)://[^\s/@]+:\d{1,5}", re.ASCII)
 _SIZE = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B)", re.ASCII | re.IGNORECASE)
 
 
@@ -46,6 +47,8 @@ class Config:
         checkpoint_every: how often, in seconds.
         known_keys: further public keys that sign for the ledger, in hexadecimal, with blanks between them;
             None for none.
+        scheduler: the address of a Dask scheduler whose workers make releases of genomes, over TLS; None for
+            threads here.
     """
 
     catalog: Path
@@ -62,6 +65,7 @@ class Config:
     checkpoints: Path | None = None
     checkpoint_every: float = 300.0
     known_keys: str | None = None
+    scheduler: str | None = None
 
     def __post_init__(self) -> None:
         _check(bool(self.host), "host", "an address to listen on")
@@ -78,6 +82,8 @@ class Config:
         _check(url is None or _is_postgres(url), "ledger", f"a URL such as {LEDGER_EXAMPLE}")
         _check(1 <= self.checkpoint_every <= 86_400, "checkpoint_every", "seconds, 1 to 86400")
         keys = self.known_keys is None or all(map(_KEY.fullmatch, self.known_keys.split()))
+        scheduler = self.scheduler is None or _SCHEDULER.fullmatch(self.scheduler) is not None
+        _check(scheduler, "scheduler", "an address such as tls://scheduler.example.org:8786")
         _check(keys, "known_keys", "public keys of 64 hexadecimal digits each, small letters")
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from noisegate.app.gateway import Gateway
+from noisegate.app.genomes import Genomes
 from noisegate.app.receipts import kept_in, verify
+from noisegate.config import Config
 from noisegate.errors import Forbidden, LedgerUnavailable
 from noisegate.gate.access import Asker, Role
 from noisegate.ledger.checkpoints import file_of, signed, take, write
@@ -47,9 +49,9 @@ def test_strange_files_among_checkpoints_are_logged_and_do_not_stop_it(
     assert "2 files among the checkpoints" in caplog.text
 
 
-def test_health_tells_of_a_ledger_that_is_written_no_more(house: House) -> None:
+def test_health_tells_of_a_ledger_that_is_written_no_more(house: House, tmp_path: Path) -> None:
     house.desk.gate = None
-    gateway = Gateway(house.desk)
+    gateway = Gateway(house.desk, Genomes(house.desk, Config(catalog=tmp_path / "c", state=tmp_path)))
     assert gateway.health() == {"status": "ok", "ledger": "ok"}
     house.ledger.distrust("it was rolled back")
     assert gateway.health() == {

@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
-from noisegate.app.registration import open_accounts
+from noisegate.app.registration import genotype_store, open_accounts, register_next
+from noisegate.app.state import DATA
 from noisegate.catalog.model import Budget, Catalog, Every
+from noisegate.config import Config
 from noisegate.errors import CatalogError
+from noisegate.genotypes.packed import unpack
+from noisegate.genotypes.store import Store
 from noisegate.ledger.records import ReceiptKind
 from noisegate.ledger.store import Ledger
 from noisegate.privacy.filter import Limits
@@ -109,3 +114,51 @@ def test_a_dataset_that_moves_to_another_population_is_refused(catalog: Catalog,
     )
     with pytest.raises(CatalogError, match="population 'elsewhere'"):
         open_accounts(ledger, moved)
+
+
+GENOMES = """
+[panel]
+unit = "person"
+[panel.genotypes.snps]
+source = "some.vcf"
+variants = "public"
+"""
+VCF = """##fileformat=VCFv4.2
+##FORMAT=<ID=GT,Number=1,Type=String,Description="genotype">
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tann\tbob
+1\t1\trs1\tA\tC\t.\t.\t.\tGT\t0/1\t./.
+"""
+
+
+def test_each_version_keeps_the_store_it_was_registered_with(tmp_path: Path) -> None:
+    config = settings_of(tmp_path)
+    told: list[tuple[str, float]] = []
+    assert register_next(config, "panel", lambda *done: told.append(done)) == 1
+    (tmp_path / "some.vcf").write_text(VCF.replace("0/1", "1/1"))
+    assert register_next(config, "panel", lambda *done: told.append(done)) == 2
+    first, second = (genotype_store(config, "panel", version, "snps") for version in (1, 2))
+    assert first == tmp_path / "state" / DATA / "panel-1.snps.zarr"
+    assert [unpack(Store.open(path).block(0, 1)).tolist() for path in (first, second)] == [
+        [[1, -1]],
+        [[2, -1]],
+    ]
+    assert told[-1] == ("panel", 1.0)
+    with pytest.raises(CatalogError, match="no genotype store"):
+        genotype_store(config, "panel", 3, "snps")
+
+
+def test_what_a_registration_left_that_never_reached_the_ledger_is_replaced(tmp_path: Path) -> None:
+    config = settings_of(tmp_path)
+    data = tmp_path / "state" / DATA
+    for left in ("panel-1.snps.zarr", "panel-1.gone.zarr", "panel-10.snps.zarr"):
+        (data / left).mkdir(parents=True)
+        (data / left / "half").touch()
+    assert register_next(config, "panel", lambda *_: None) == 1
+    assert genotype_store(config, "panel", 1, "snps").is_dir()
+    assert sorted(path.name for path in data.glob("*.zarr")) == ["panel-1.snps.zarr", "panel-10.snps.zarr"]
+
+
+def settings_of(folder: Path) -> Config:
+    (folder / "catalog.toml").write_text(GENOMES)
+    (folder / "some.vcf").write_text(VCF)
+    return Config(catalog=folder / "catalog.toml", state=folder / "state")

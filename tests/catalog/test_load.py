@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from noisegate.catalog import load as loading
+from noisegate.catalog import genotypes
 from noisegate.catalog.load import load
 from noisegate.catalog.model import (
     Budget,
@@ -430,12 +430,21 @@ def test_a_variant_may_not_be_called_like_the_unit(write: Write, panel: Path) ->
     assert "named like the unit" in problems(write(text))["p.genotypes.g.source"]
 
 
-def test_a_genotype_file_with_too_many_variants_is_refused(
+def test_a_vcf_of_very_many_variants_has_no_columns_but_its_people(
     write: Write, panel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "MAX_VARIANTS", 126)
     text = f"[p]\nunit = 's'\n[p.genotypes.g]\nsource = '{panel}'\nvariants = 'public'\n"
-    assert "127 variants; at most 126" in problems(write(text))["p.genotypes.g.source"]
+    for most, columns in ((127, 128), (126, 1)):
+        monkeypatch.setattr(genotypes, "MAX_VCF_VARIANTS", most)
+        table = table_of(load(write(text)), "p", "g")
+        assert len(table.columns) == columns
+        assert table.genotypes is not None
+        assert table.genotypes.in_sql == (columns == 128)
+    assert table.genotypes.not_in_sql == "it has more than 126 variants"
+    monkeypatch.setattr(genotypes, "MAX_VCF_BYTES", 10_000)
+    table = table_of(load(write(text)), "p", "g")
+    assert table.genotypes is not None
+    assert table.genotypes.not_in_sql == "it is larger than 10,000 bytes"
 
 
 @pytest.mark.parametrize(

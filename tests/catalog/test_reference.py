@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from noisegate.catalog.genotypes import MAX_VARIANTS, MAX_VCF_VARIANTS
 from noisegate.catalog.keys import KEYS, Part, shown
-from noisegate.catalog.load import MAX_CONTRIBUTION, MAX_VARIANTS, MAX_WEIGHT, load
+from noisegate.catalog.load import MAX_CONTRIBUTION, MAX_WEIGHT, load
 from noisegate.catalog.model import Every, Specificity, Tier
 from noisegate.privacy.expressions import Type
 
@@ -65,6 +66,7 @@ def test_the_defaults_are_those_of_the_loader(tmp_path: Path) -> None:
     assert documented["per_unit"][0] == f"`{str(x.per_unit).lower()}`"
     assert f'tier` (default `"{table.columns[0].tier.value}"`)' in TEXT
     assert f"at most {MAX_VARIANTS:,} variants" in TEXT
+    assert f"at most {MAX_VCF_VARIANTS:,} of a VCF" in TEXT
     tiers = catalog.policy.tiers
     for key, numbers in (
         ("default_epsilon", {t: p.default_epsilon for t, p in tiers.items()}),

@@ -102,3 +102,12 @@ def test_a_long_run_of_columns_that_differ_in_their_names_is_shown_by_its_ends()
     assert "rs0 " in text_of(long)
     assert "rs126 " in text_of(long)
     assert "rs64 " not in text_of(long)
+
+
+def test_a_table_whose_variants_are_no_columns_says_so() -> None:
+    console = console_of(200)
+    columns = [{"name": "sample", "type": "str", "tier": "demographic"}]
+    tables = [{"in_sql": "panel.all", "columns": columns, "note": "no column of SQL for its [many] variants"}]
+    budget = {"epsilon": 1, "delta": 0}
+    show.datasets(console, [{"name": "p", "title": "", "unit": "sample", "budget": budget, "tables": tables}])
+    assert "no column of SQL for its [many] variants" in text_of(console)

@@ -199,6 +199,8 @@ def test_the_client_loads_no_engine() -> None:
         "noisegate.client",
         "noisegate.client.answer",
         "noisegate.client.failures",
+        "noisegate.client.genomes",
         "noisegate.client.http",
+        "noisegate.client.numbers",
         "noisegate.errors",
     ]

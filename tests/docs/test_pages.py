@@ -29,7 +29,15 @@ def rewrite(page: Path, changed: list[tuple[Step, str]]) -> None:
     page.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+# Following this one takes a minute: it registers, shares, reports and serves.
+LONG = {"genomes"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if page.stem in LONG else page for page in PAGES],
+    ids=lambda p: p.stem,
+)
 def test_a_page_can_be_followed_and_prints_what_it_shows(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -26,6 +26,7 @@ from noisegate.server.http.budget_bodies import (
     SuspensionBody,
     TransferBody,
 )
+from noisegate.server.http.genomes_bodies import AdviceBody, ReleaseGrantBody, ShareBody
 from noisegate.server.http.receipts import MOST_RECEIPTS
 
 from .pages import ROOT, fences_of, section, table, words_in
@@ -54,6 +55,14 @@ NEEDS = {
     "GET /v1/jobs": {Right.SEE_OWN_BUDGET, Right.SEE_ALL_BUDGETS},
     "GET /v1/jobs/{job_id}": {Right.SEE_OWN_BUDGET, Right.SEE_ALL_BUDGETS},
     "DELETE /v1/jobs/{job_id}": {Right.CANCEL_JOBS},
+    "POST /v1/genomes/shares": {Right.SHARE_GENOMES},
+    "POST /v1/genomes/explain": {Right.SHARE_GENOMES},
+    "POST /v1/genomes/advice": {Right.COMPARE_METHODS},
+    "GET /v1/genomes/releases": {Right.SEE_RELEASES},
+    "GET /v1/genomes/releases/{release_id}": {Right.SEE_RELEASES},
+    "GET /v1/genomes/releases/{release_id}/files/{name}": {Right.DOWNLOAD_RELEASES},
+    "POST /v1/genomes/releases/{release_id}/grants": {Right.GRANT_RELEASES},
+    "DELETE /v1/genomes/releases/{release_id}/grants/{analyst}": {Right.GRANT_RELEASES},
     "GET /v1/plans/closed": {Right.SEE_RECEIPTS},
     "DELETE /v1/plans/closed/{fingerprint}": {Right.OPEN_PLANS},
     "POST /v1/tokens": {Right.MANAGE_TOKENS},
@@ -91,6 +100,9 @@ def test_each_route_names_the_roles_that_may_use_it() -> None:
         ("POST /v1/budget/transfers", TransferBody),
         ("PUT /v1/budget/suspensions/{account}", SuspensionBody),
         ("POST /v1/tokens", TokenBody),
+        ("POST /v1/genomes/shares", ShareBody),
+        ("POST /v1/genomes/releases/{release_id}/grants", ReleaseGrantBody),
+        ("POST /v1/genomes/advice", AdviceBody),
     ],
 )
 def test_every_field_of_a_request_is_documented(heading: str, model: type[BaseModel]) -> None:

@@ -251,6 +251,15 @@ def test_a_release_is_stated_by_its_receipt(catalog: Catalog) -> None:
     assert "100 steps" in said(of_release(catalog, BODIES["a job"]), Item.COMPOSITION)
 
 
+def test_a_release_of_rows_states_its_own_neighbours(catalog: Catalog) -> None:
+    rows = of_release(catalog, public(neighbours="one person's whole row is replaced", people=1_252))
+    assert said(rows, Item.NEIGHBOURS).startswith("Replace one person")
+    assert "1,252 places" in said(rows, Item.NEIGHBOURS)
+    assert facts(rows, Item.NEIGHBOURS)["relation"] == "replace one person"
+    question = of_release(catalog, body())
+    assert said(question, Item.NEIGHBOURS).startswith("Add or remove one person")
+
+
 @pytest.mark.parametrize(
     "kind", [None, ReceiptKind.ANSWER, ReceiptKind.FAILED, ReceiptKind.LOST, ReceiptKind.FINISHED]
 )

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from noisegate.errors import CatalogError
-from noisegate.genotypes import vcf
+from noisegate.genotypes import text, vcf
 from noisegate.genotypes.vcf import Dosages, Variant, read, variants
 
 PANEL = Path(__file__).parents[2] / "data" / "genomes" / "kg3_aisnps.vcf.gz"
@@ -187,7 +187,7 @@ def test_a_damaged_file_is_refused_or_read_but_never_fails_otherwise(
 
 def test_a_bgzf_file_cut_between_blocks_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.vcf.gz"
-    path.write_bytes(PANEL.read_bytes()[: -len(vcf._BGZF_END)])
+    path.write_bytes(PANEL.read_bytes()[: -len(text.BGZF_END)])
     with pytest.raises(CatalogError, match="cut off, its last block is missing"):
         variants(path)
 

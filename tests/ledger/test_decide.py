@@ -19,6 +19,8 @@ from noisegate.ledger.decide import (
     Standing,
     Taken,
     decide,
+    in_turn,
+    together,
 )
 from noisegate.ledger.records import Charge, ChargeState, Daily, Earlier, IdempotencyKey, Tally
 from noisegate.privacy.curves import gaussian, pure, with_delta
@@ -162,6 +164,15 @@ def test_a_key_that_was_used_before_pays_once(state):
     assert done.accounts == {}
 
 
+def test_the_key_of_a_cancelled_job_says_that_it_was_cancelled():
+    earlier = {("ana", "k"): (Earlier(7, ChargeState.LOST, "f", cancelled=True), "r")}
+    (refused,) = decide(
+        [charge(idempotency=IdempotencyKey("ana", "k", "r"))], rows(earlier=earlier)
+    ).decisions
+    assert "was cancelled" in refused.error.message
+    assert "given back" in refused.error.hint
+
+
 def test_a_suspended_plan_is_refused_and_no_other():
     done = decide([charge(), charge(fingerprint="g")], rows(suspended="f"))
     assert kinds(done) == [Refused, Taken]
@@ -255,6 +266,29 @@ def test_a_batch_is_what_its_charges_are_one_by_one(batch):
         alone.tallies |= done.tallies
     assert [repr(d) for d in together.decisions] == [repr(d) for d in alone.decisions]
     assert (together.accounts, together.tallies) == (alone.accounts, alone.tallies)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(charges(), max_size=12), st.booleans())
+def test_one_look_at_each_account_decides_as_one_charge_after_the_other(batch, roomy):
+    read = rows(suspended="g" * (len(batch) % 2))
+    if roomy:
+        wide = capacity(Limits.of(Fraction(10), Fraction(1, 10**6)))
+        read = replace(read, accounts={n: replace(a, capacity=wide) for n, a in read.accounts.items()})
+    quick, slow = together(batch, read), in_turn(batch, read)
+    if quick is None:
+        assert {Shortfall, DayFull} & set(kinds(slow))
+    else:
+        assert [repr(d) for d in quick.decisions] == [repr(d) for d in slow.decisions]
+        assert (quick.accounts, quick.tallies) == (slow.accounts, slow.tallies)
+
+
+def test_one_look_is_enough_where_all_fits_to_the_last_unit_and_not_one_past_it():
+    full = [charge() for _ in range(10)]
+    assert together(full, rows()) == in_turn(full, rows())
+    assert together([*full, charge(loss=ZERO)], rows()) is not None
+    assert together([*full, charge(loss=Loss((1,) * len(ORDERS)))], rows()) is None
+    assert together([charge(surcharges={"p/a/x/ana": CENT.times(9)}), charge()], rows()) is None
 
 
 @settings(max_examples=200, deadline=None)

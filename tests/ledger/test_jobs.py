@@ -190,12 +190,9 @@ def test_a_job_that_drew_nothing_releases_nothing(house):
     assert house.ledger.find_answer("job") is None
     assert house.ledger.job(job).state is JobState.RUNNING
     assert spent(house) == house.cent.times(4)
-    # What is closed behind its back stays paid for.
-    house.ledger.close(job, '"free"')
-    for state in ENDS:
-        with pytest.raises(Conflict):
-            end(house, job, state)
-    assert spent(house) == house.cent.times(4)
+    with pytest.raises(Conflict, match="is a job's"):
+        house.ledger.close(job, '"free"')
+    assert house.ledger.find_answer("job") is None
     harmless = reserve(house, ZERO, fingerprint="public")
     assert end(house, harmless, JobState.FINISHED).state is JobState.FINISHED
     assert whole(house)
@@ -238,22 +235,24 @@ def test_a_job_ends_once(house):
             house.ledger.draw(job, ZERO)
 
 
-def test_a_charge_that_was_settled_under_its_job_ends_with_it(house):
-    answered, failed = reserve(house, fingerprint="a"), reserve(house, fingerprint="b")
-    for job in (answered, failed):
+@pytest.mark.parametrize("drawn", [0, 1])
+@pytest.mark.parametrize("how", ["close", "fail"])
+def test_the_charge_of_a_job_is_settled_by_its_end_alone(house, how, drawn):
+    job = reserve(house)
+    for _ in range(drawn):
         house.ledger.draw(job, house.cent)
-    house.ledger.close(answered, '"early"')
-    house.ledger.fail(failed, "timeout")
-    for job in (answered, failed):
-        with pytest.raises(Blocked):
-            house.ledger.draw(job, house.cent)
-        with pytest.raises(Conflict):
-            end(house, job, JobState.CANCELLED)
-        assert house.ledger.job(job).state is JobState.RUNNING
-    end(house, answered, JobState.FINISHED)
-    end(house, failed, JobState.FAILED)
-    assert house.ledger.find_answer("a").answer == '"early"'
-    assert spent(house) == house.cent.times(2)
+    before = house.ledger.accounts(), house.ledger.verify(), house.ledger.job(job)
+    with pytest.raises(Conflict, match="is a job's") as refused:
+        getattr(house.ledger, how)(job, '"early"')
+    assert "end the job" in refused.value.hint
+    assert (house.ledger.accounts(), house.ledger.verify(), house.ledger.job(job)) == before
+    assert house.ledger.find_answer("job") is None
+    assert not house.ledger.is_suspended("job")
+    house.ledger.draw(job, house.cent)
+    assert end(house, job, JobState.FINISHED).state is JobState.FINISHED
+    # What has an answer already is found again, whoever asks.
+    assert house.ledger.close(job, '"late"').answer == house.ledger.find_answer("job").answer != '"late"'
+    assert spent(house) == house.cent.times(drawn + 1)
     assert whole(house)
 
 
@@ -445,8 +444,10 @@ def test_a_key_reserves_once(house):
     with pytest.raises(Conflict, match="still running"):
         reserve(house, idempotency=key)
     end(house, job, JobState.CANCELLED)
-    with pytest.raises(Conflict, match="was cut off"):
+    with pytest.raises(Conflict, match="the job with this idempotency key was cancelled"):
         reserve(house, idempotency=key)
+    with pytest.raises(Conflict, match="for another request"):
+        house.ledger.charge(house.wanted("q", idempotency=IdempotencyKey("ana", "k", "other")))
     assert len(house.ledger.jobs()) == 1
 
 

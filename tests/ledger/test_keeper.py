@@ -9,7 +9,9 @@ import pytest
 from noisegate.errors import LedgerUnavailable, SetupError
 from noisegate.ledger.checkpoints import Held, hold, kept_in, read, take, write
 from noisegate.ledger.keeper import LATE, Keeper
-from noisegate.ledger.sqlite import LEDGER_FILE
+from noisegate.ledger.same import ROLLED_BACK
+from noisegate.ledger.sqlite import LEDGER_FILE, SqliteSession
+from noisegate.ledger.writer import Writer
 
 
 @pytest.fixture
@@ -188,6 +190,32 @@ def test_a_ledger_that_is_shorter_than_it_was_is_written_no_more(house, shelf, k
     keeper.look()
     put_back(house)
     assert refused(house, keeper, shelf, caplog)
+
+
+@pytest.mark.parametrize("more", [0, 2, 3])
+def test_the_writer_knows_at_once_when_it_must_connect_anew(house, monkeypatch, more):
+    """No keeper looks; and the writer's own connection would not tell, were it not lost."""
+    house.answer("a")
+    house.answer("b")
+    put_back(house)
+    with monkeypatch.context() as patched:
+        other = Writer(house.ledger._storage)
+        patched.setattr(house.ledger, "_writer", other)
+        for i in range(more):
+            house.answer(f"new {i}")
+        other.stop()
+    monkeypatch.setattr(SqliteSession, "alive", lambda _: False)
+    with pytest.raises(LedgerUnavailable, match="rolled back or rewritten while the gateway ran"):
+        house.ledger.charge(house.wanted("spends it a second time"))
+    assert house.ledger.distrusted == ROLLED_BACK
+
+
+def test_a_writer_that_connects_anew_goes_on_where_nothing_is_missing(house, monkeypatch):
+    monkeypatch.setattr(SqliteSession, "alive", lambda _: False)
+    for fingerprint in "abc":
+        house.answer(fingerprint)
+    assert house.ledger.distrusted == ""
+    assert house.ledger.verify().fault is None
 
 
 @pytest.mark.parametrize("more", [2, 3])

@@ -95,7 +95,7 @@ def test_a_crash_in_a_migration_leaves_the_database_as_it_was(database):
     assert {"account", "tally"} <= {row[0] for row in made(database)}
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(150, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_a_migration_that_is_killed_leaves_the_old_schema_or_the_new_one(postgres, migrated, kills):
     whole, moment, found = made(migrated), random.Random(3), set()
     for _ in range(kills):

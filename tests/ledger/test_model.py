@@ -393,5 +393,6 @@ def test_any_history_is_what_plain_lists_say(store, make_url):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_many_long_histories_are_what_plain_lists_say(store, make_url):
     run(make_url, *((300, 60) if store == "sqlite" else (40, 60)))

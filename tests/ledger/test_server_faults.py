@@ -351,7 +351,7 @@ def test_a_commit_that_meets_a_cut_is_refused_and_whole_either_way(house, wired,
     wired.set(Mode.OPEN)
     wait_until(lambda: outcome(house.ledger.accounts) != CONSTANT)
     assert whole(house) == (0 if lost == "the commit" else 1)
-    # A charge that nobody was told of is spent, and lost once this gateway has ended.
+    # A charge that nobody was told of is spent, and lost at the latest once this gateway has ended.
     house.reopen()
     kinds = [r.kind.value for r in house.ledger.receipts("liver", limit=1000)]
     assert kinds[-2:] == (["charge", "lost"] if lost != "the commit" else kinds[-2:])

@@ -102,6 +102,18 @@ def test_a_token_expires_by_the_ledgers_clock_even_when_remembered(tmp_path):
         assert ledger.find_token(secret) is None
 
 
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_a_token_expires_by_the_clock_of_the_server_where_the_ledger_lies_on_one(house, monkeypatch, ahead):
+    ends = datetime.fromtimestamp(house.ledger.now() + 3600, UTC)
+    token, secret = house.ledger.create_token("ana", Role.ANALYST, "*", ends)
+    _, old = house.ledger.create_token("ben", Role.ANALYST, "*", ends - timedelta(hours=1, seconds=1))
+    plain = house.ledger._clock
+    monkeypatch.setattr(house.ledger, "_clock", lambda: plain() + ahead)
+    assert house.ledger.find_token(secret) == token
+    assert house.ledger.find_token(old) is None
+
+
 def test_a_clock_that_is_set_back_revives_no_token(timed):
     ends = datetime.fromtimestamp(timed.clock() + 60, UTC)
     _, secret = timed.ledger.create_token("ana", Role.ANALYST, "*", ends)

@@ -2,13 +2,14 @@
 
 import re
 from contextlib import closing
+from itertools import permutations
 
 import pytest
 from sqlalchemy import BigInteger, bindparam, func, insert, select, update
 
 from noisegate.errors import InternalError, LedgerUnavailable
 from noisegate.ledger import postgres, schema, sqlite
-from noisegate.ledger.transaction import any_of
+from noisegate.ledger.transaction import Change, any_of, named
 
 _t, _d = schema.tally.c, schema.data_version.c
 ADD = insert(schema.data_version)
@@ -46,9 +47,13 @@ def version(dataset, number, digest="d"):
     return {"dataset": dataset, "version": number, "declaration": "[]", "digest": digest}
 
 
+def add(session, *versions):
+    session.change_exactly(named(ADD, versions))
+
+
 def test_every_text_comes_back_as_it_went(session):
     rows = [version(text, i, text) for i, text in enumerate(AWKWARD, 1)]
-    assert session.change_many(ADD, rows) == len(AWKWARD)
+    session.change_exactly(named(ADD, rows))
     for i, text in enumerate(AWKWARD, 1):
         assert session.change(ADD, **version(text, 100 + i, text)) == 1
     held = [row[0] for row in session.rows(ALL)]
@@ -57,7 +62,7 @@ def test_every_text_comes_back_as_it_went(session):
 
 @pytest.mark.parametrize("number", [1, 2**31, 2**63 - 1])
 def test_every_64_bit_number_comes_back_as_it_went(session, number):
-    session.change_many(ADD, [version("one", number), version("two", number)])
+    add(session, version("one", number), version("two", number))
     session.change(ADD, **version("three", number))
     assert [row[1] for row in session.rows(ALL)] == [number] * 3
     assert session.row(select(func.sum(_d.version)).where(_d.dataset == "one")) == (number,)
@@ -69,24 +74,36 @@ def test_what_is_missing_stays_missing_among_many(session):
         | {"created": 1, "expires": i or None, "revoked": None}
         for i in range(3)
     ]
-    assert session.change_many(insert(schema.token), rows) == 3
+    session.change_exactly(named(insert(schema.token), rows))
     held = session.rows(select(schema.token.c.expires, schema.token.c.revoked).order_by(schema.token.c.id))
     assert held == [(None, None), (1, None), (2, None)]
 
 
-def test_many_updates_change_each_its_own_row_and_are_counted(session):
-    session.change_many(ADD, [version("a", i) for i in range(1, 5)])
-    changes = [{"of": "a", "which": i, "to": f"new{i}"} for i in (1, 3, 9)]
-    assert session.change_many(RENAME, changes) == 2
+def test_many_updates_change_each_its_own_row(session):
+    add(session, *(version("a", i) for i in range(1, 5)))
+    session.change_exactly(named(RENAME, [{"of": "a", "which": i, "to": f"new{i}"} for i in (1, 3)]))
     assert [row[3] for row in session.rows(ALL)] == ["new1", "d", "new3", "d"]
-    assert session.change_many(RENAME, []) == 0
+
+
+def test_values_may_come_in_any_order_and_find_their_names(session):
+    for names in permutations(("dataset", "version", "declaration", "digest")):
+        row = version("".join(name[0] + name[1] for name in names), 1, " ".join(names))
+        session.change_exactly(Change(ADD, names, [tuple(row[name] for name in names)]))
+    rows = session.rows(ALL)
+    assert len(rows) == 24
+    assert all(digest.split()[0][:2] == dataset[:2] for dataset, _, _, digest in rows)
+    for names in permutations(("of", "which", "to")):
+        row = {"of": rows[0][0], "which": 1, "to": " ".join(names)}
+        session.change_exactly(Change(RENAME, names, [tuple(row[name] for name in names)]))
+        assert session.rows(ALL)[0][3] == " ".join(names)
 
 
 def test_several_changes_and_several_questions_go_together(session):
-    counts = session.change_all(
-        (ADD, [version("a", 1), version("b", 1)]), (ADD, []), (RENAME, [{"of": "a", "which": 1, "to": "x"}])
+    session.change_exactly(
+        named(ADD, [version("a", 1), version("b", 1)]),
+        named(ADD, []),
+        named(RENAME, [{"of": "a", "which": 1, "to": "x"}]),
     )
-    assert counts == [2, 0, 1]
     one, both, none = session.gather(
         (ALL.where(_d.dataset == bindparam("of")), {"of": "a"}), (ALL, {}), (ALL.where(_d.version > 7), {})
     )
@@ -96,23 +113,22 @@ def test_several_changes_and_several_questions_go_together(session):
 
 
 def test_a_row_of_values_that_changes_nothing_undoes_its_savepoint(session):
-    session.change_exactly((ADD, [version("a", 1), version("b", 1)]), (ADD, []))
+    add(session, version("a", 1), version("b", 1))
     with pytest.raises(InternalError, match="not what was decided on"), session.savepoint():
-        session.change_exactly(
-            (RENAME, [{"of": "a", "which": 1, "to": "x"}, {"of": "c", "which": 1, "to": "x"}])
-        )
-    session.change_exactly((RENAME, [{"of": "b", "which": 1, "to": "y"}]))
+        session.change_exactly(named(RENAME, [{"of": name, "which": 1, "to": "x"} for name in "ac"]))
+    session.change_exactly(named(RENAME, [{"of": "b", "which": 1, "to": "y"}]))
     assert [row[3] for row in session.rows(ALL)] == ["d", "y"]
 
 
 def test_constants_of_a_statement_go_with_many_rows_too(session):
     close = update(schema.data_version).where(_d.dataset == "a", _d.version == bindparam("which"))
-    session.change_many(ADD, [version("a", 1), version("b", 2)])
-    assert session.change_many(close.values({_d.digest: "closed"}), [{"which": 1}, {"which": 2}]) == 1
+    add(session, version("a", 1), version("a", 2), version("b", 1))
+    session.change_exactly(named(close.values({_d.digest: "closed"}), [{"which": 1}, {"which": 2}]))
+    assert [row[3] for row in session.rows(ALL)] == ["closed", "closed", "d"]
 
 
 def test_any_of_finds_texts_and_numbers_and_nothing_among_nothing(session):
-    session.change_many(ADD, [version(text, i) for i, text in enumerate(AWKWARD, 1)])
+    add(session, *(version(text, i) for i, text in enumerate(AWKWARD, 1)))
     by_text = select(_d.version).where(any_of(_d.dataset, "those")).order_by(_d.version)
     by_number = select(_d.dataset).where(any_of(_d.version, "those")).order_by(_d.version)
     assert session.rows(by_text, those=session.listed(AWKWARD[1:4])) == [(2,), (3,), (4,)]
@@ -146,7 +162,7 @@ def test_numbers_are_fresh_and_grow(house, session):
 
 
 def test_rows_can_be_walked_without_holding_them_all(house, session):
-    session.change_many(ADD, [version("a", i) for i in range(1, 5_001)])
+    add(session, *(version("a", i) for i in range(1, 5_001)))
     session.commit()
     with house.ledger._reading() as reader, reader.snapshot():
         walk = reader.each(ALL.where(_d.version > bindparam("after", type_=BigInteger)), after=1_000)

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from noisegate.errors import InternalError, LedgerUnavailable, NotFound
 from noisegate.ledger import schema
+from noisegate.ledger.transaction import named
 from noisegate.ledger.writer import Raised, Together
 
 ADD = insert(schema.data_version)
@@ -35,7 +36,8 @@ class Recorder:
         wanted = [r for r in requests if r != "refused"]
         rows = [{"dataset": r, "version": 1, "declaration": "[]", "digest": "d"} for r in wanted]
         # The CHECK refuses versions below 1, so that the database breaks the bulk write.
-        transaction.change_many(ADD, [r | {"version": 0 if "broken" in r["dataset"] else 1} for r in rows])
+        added = [r | {"version": 0 if "broken" in r["dataset"] else 1} for r in rows]
+        transaction.change_exactly(named(ADD, added))
         return [Raised(NotFound("no such thing")) if r == "refused" else r.upper() for r in requests]
 
 
@@ -126,7 +128,7 @@ def test_what_comes_out_only_with_the_commit_is_refused_alone_too(house, broken)
             for r in requests
         ]
         renamed = [{"of": "nowhere" if r == "changes nothing" else r} for r in requests]
-        transaction.change_exactly((ADD, added), (rename, renamed))
+        transaction.change_exactly(named(ADD, added), named(rename, renamed))
         return [r.upper() for r in requests]
 
     told = send(house, Together(lambda *_: frozenset(), perform), ["a", broken, "c"])

@@ -28,6 +28,14 @@ MATRIX: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/v1/jobs"): ROLES,
     ("GET", "/v1/jobs/{job_id}"): ROLES,
     ("DELETE", "/v1/jobs/{job_id}"): ("custodian", "analyst"),
+    ("POST", "/v1/genomes/shares"): ("custodian",),
+    ("POST", "/v1/genomes/explain"): ("custodian",),
+    ("POST", "/v1/genomes/advice"): ("custodian",),
+    ("GET", "/v1/genomes/releases"): ROLES,
+    ("GET", "/v1/genomes/releases/{release_id}"): ROLES,
+    ("GET", "/v1/genomes/releases/{release_id}/files/{name}"): ("custodian", "analyst"),
+    ("POST", "/v1/genomes/releases/{release_id}/grants"): ("custodian",),
+    ("DELETE", "/v1/genomes/releases/{release_id}/grants/{analyst}"): ("custodian",),
     ("GET", "/v1/plans/closed"): ("custodian", "auditor"),
     ("DELETE", "/v1/plans/closed/{fingerprint}"): ("custodian",),
     ("POST", "/v1/tokens"): ("custodian",),
@@ -42,11 +50,16 @@ BODIES: Mapping[str, object] = {
     "/v1/budget/transfers": {"dataset": "ward", "giver": "eve", "taker": "ann", "epsilon": 1},
     "/v1/budget/suspensions/abroad": {"reason": "a test"},
     "/v1/tokens": {"name": "eve", "role": "custodian"},
+    "/v1/genomes/shares": {"genotypes": "ward.snps", "method": "xor", "epsilon": 1},
+    "/v1/genomes/explain": {"genotypes": "ward.snps", "method": "xor", "epsilon": 1},
+    "/v1/genomes/advice": {"reference": "ward.panel", "people": 10, "variants": 10, "epsilon": 1},
+    "/v1/genomes/releases/ward-999/grants": {"analyst": "eve"},
 }
 
 
 def path_of(route: str) -> str:
     known = {"fingerprint": "ab" * 32, "token_id": "unknown", "job_id": "999", "account": "abroad"}
+    known |= {"release_id": "ward-999", "name": "ward-999.bed", "analyst": "eve"}
     for name, value in known.items():
         route = route.replace(f"{{{name}}}", value)
     return route

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 
 from noisegate.app.gateway import Gateway
+from noisegate.app.genomes import Genomes
 from noisegate.app.receipts import kept_in
 from noisegate.app.registration import limits_of, open_accounts, opened_ledger, register_next, registered
 from noisegate.app.state import Room, alone, clear_leftovers
@@ -57,7 +58,11 @@ def open_gateway(
                 gate=Gate(ledger, limits, catalog.policy.specificity.lock_after),
                 ledger=ledger,
             )
-            yield Gateway(desk, keeper)
+            genomes = Genomes(desk, config)
+            try:
+                yield Gateway(desk, genomes, keeper)
+            finally:
+                genomes.stop_making()
 
 
 def _engine(config: Config, snapshots: Mapping[str, Snapshot], room: Room) -> DuckDB:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from noisegate.app import budgets, jobs, receipts, spending, statements
+from noisegate.app.genomes import Genomes
 from noisegate.ask.answer import Answer
 from noisegate.ask.desk import Desk
 from noisegate.ask.explain import explain
@@ -24,9 +25,10 @@ Json = dict[str, object]
 class Gateway:
     """All that can be asked of Noisegate; what `server/` and the command line speak to. Thread-safe."""
 
-    def __init__(self, desk: Desk, keeper: Keeper | None = None) -> None:
-        """Take everything that asking needs, and what keeps checkpoints; use `open_gateway`."""
+    def __init__(self, desk: Desk, genomes: Genomes, keeper: Keeper | None = None) -> None:
+        """Take everything that asking needs, genomes, and what keeps checkpoints; use `open_gateway`."""
         self._desk = desk
+        self.genomes = genomes
         self._keeper = keeper
         self._catalog = desk.catalog
         self._ledger = desk.ledger
@@ -182,12 +184,14 @@ class Gateway:
         return jobs.jobs(self._desk, asker)
 
     def job(self, asker: Asker, charge: int) -> Json:
-        """Show one job."""
-        return jobs.job(self._desk, asker, charge)
+        """Show one job; of one that shares genomes also its release, and how many chunks are done."""
+        return {**jobs.job(self._desk, asker, charge), **self.genomes.of_job(charge)}
 
     def cancel_job(self, asker: Asker, charge: int) -> Json:
         """End a job without an answer; what it never drew returns."""
-        return jobs.cancel(self._desk, asker, charge)
+        ended = jobs.cancel(self._desk, asker, charge)
+        self.genomes.cancelled(charge)
+        return ended
 
     # Closed plans
 

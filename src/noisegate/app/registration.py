@@ -1,6 +1,7 @@
 """What a state directory holds of each dataset: accounts with their limits, and registered versions."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -16,7 +17,8 @@ from noisegate.catalog.describe import describe_dataset
 from noisegate.catalog.load import load
 from noisegate.catalog.model import Budget, Catalog, Dataset
 from noisegate.config import Config
-from noisegate.engines.register import Snapshot, declaration, open_snapshot, register
+from noisegate.engines.register import Snapshot, declaration, open_snapshot, register, store_name
+from noisegate.engines.register import genotype_store as registered_store
 from noisegate.errors import CatalogError, NotFound, SetupError
 from noisegate.gate.door import PROJECT, project_account
 from noisegate.ledger.accounts import Account, Balance, Kind, chain_of
@@ -134,8 +136,10 @@ def register_version(
     """
     on_register(dataset.name, 0.0)
     version = (ledger.current_version(dataset.name) or 0) + 1
-    # A file of that number is of a registration that never reached the ledger: nothing was asked of it.
+    # What has that number is of a registration that never reached the ledger: nothing was asked of it.
     _snapshot_file(dataset, config, version).unlink(missing_ok=True)
+    for left in (config.state / DATA).glob(store_name(dataset.name, version, "*")):
+        shutil.rmtree(left, ignore_errors=True)
     try:
         snapshot = register(
             dataset,
@@ -155,6 +159,16 @@ def register_version(
     if recorded != version:
         raise CatalogError(f"{dataset.name} was registered twice at once", "register it again")
     return snapshot
+
+
+def genotype_store(config: Config, dataset: str, version: int, table: str) -> Path:
+    """Return the folder of a registered store of genotypes, after a look at whether it is the one.
+
+    Raises:
+        CatalogError: the version has no such store, or the store is not the one that was registered.
+        SetupError: a library that reads genotypes is missing.
+    """
+    return registered_store(config.state / DATA, dataset, version, table).path
 
 
 def register_next(config: Config, name: str, on_register: Callable[[str, float], None]) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from noisegate.catalog.describe import note
 from noisegate.catalog.keys import Value, nearest, shown
 from noisegate.catalog.load import load, read_document
 from noisegate.catalog.model import Catalog, Column, Dataset, Table, TableKind, Tier
@@ -100,8 +101,10 @@ def _days(catalog: Catalog) -> Iterator[Finding]:
 
 def _file(where: str, dataset: Dataset, table: Table) -> Iterator[Finding]:
     """Compare the file's schema with the declared columns."""
-    if table.kind is TableKind.GENOTYPES:
-        return  # its columns were made from the file
+    if table.kind is TableKind.GENOTYPES:  # its columns were made from the file
+        if table.genotypes is not None and not table.genotypes.in_sql:
+            yield Finding(Severity.NOTE, where, note(table.genotypes))
+        return
     path = Path(table.source)
     try:
         schema = _schema(path)

@@ -10,7 +10,17 @@ from datetime import date
 from fractions import Fraction
 
 from noisegate.catalog.keys import as_number
-from noisegate.catalog.model import Budget, Catalog, Column, Dataset, Range, Specificity, Table, Tier
+from noisegate.catalog.model import (
+    Budget,
+    Catalog,
+    Column,
+    Dataset,
+    Genotypes,
+    Range,
+    Specificity,
+    Table,
+    Tier,
+)
 from noisegate.privacy.expressions import NUMERIC, Scalar
 
 Json = Mapping[str, object]
@@ -73,7 +83,14 @@ def _table(dataset: Dataset, table: Table) -> Json:
             "groups_per_unit": table.groups_per_unit or table.rows_per_unit,
             "expected_units": table.expected_units,
         }
+    if table.genotypes is not None and not table.genotypes.in_sql:
+        facts["note"] = note(table.genotypes)
     return {**facts, "columns": [_column(c) for c in table.columns]}
+
+
+def note(genotypes: Genotypes) -> str:
+    """Return what to know of a table of genotypes whose variants are no columns."""
+    return f"variants are no columns of SQL here, since {genotypes.not_in_sql}; releases are made of all"
 
 
 def _column(column: Column) -> Json:

@@ -7,7 +7,7 @@ public fact, makes the columns, and is read from the file.
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from noisegate.catalog.columns import column, unit_column, with_ranges
+from noisegate.catalog.genotypes import genotype_table
 from noisegate.catalog.keys import (
     RESERVED,
     Part,
@@ -37,19 +38,14 @@ from noisegate.catalog.model import (
     Dataset,
     Every,
     Policy,
-    Range,
     Specificity,
     Table,
-    TableKind,
-    Tier,
     TierPolicy,
 )
 from noisegate.errors import CatalogError
-from noisegate.genotypes import vcf
 from noisegate.privacy.expressions import Type
 
 DEFAULT_BUDGET = Budget(Fraction(3), Fraction(1, 10**6))
-MAX_VARIANTS = 10_000
 MAX_CONTRIBUTION = 2**20
 MAX_ROWS = 2**40
 # Of what sets a price: enough for any policy, small enough to be looked at for every question.
@@ -58,10 +54,7 @@ MAX_RATE = 1_000
 MAX_CONDITIONS = 1_000
 MAX_HISTORY = 1_000
 ROW_FILES = (".parquet", ".csv")
-GENOTYPE_FILES = (".vcf", ".vcf.gz", ".vcf.bgz")
 _POPULATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
-
-Variants = Callable[[Path], Sequence[vcf.Variant]]
 
 
 def load(path: Path) -> Catalog:
@@ -74,7 +67,7 @@ def load(path: Path) -> Catalog:
     """
     document = read_document(path)
     problems: list[Problem] = []
-    catalog = _catalog(document, path.resolve().parent, vcf.variants, problems)
+    catalog = _catalog(document, path.resolve().parent, problems)
     if problems:
         lines = "\n".join(f"  {p.where}: {p.message}" for p in problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -98,12 +91,10 @@ def read_document(path: Path) -> dict[str, Value]:
         raise CatalogError(f"{path}: not TOML in UTF-8: {error}", "https://toml.io shows the form") from error
 
 
-def _catalog(
-    document: Mapping[str, Value], base: Path, variants: Variants, problems: list[Problem]
-) -> Catalog:
+def _catalog(document: Mapping[str, Value], base: Path, problems: list[Problem]) -> Catalog:
     parts = {name: value for name, value in document.items() if name not in RESERVED}
     datasets = tuple(
-        _dataset(name, section, base, variants)
+        _dataset(name, section, base)
         for name, section in named(parts, "", Part.DATASET, problems)
         if not _reserved(name, section)
     )
@@ -120,7 +111,7 @@ def _reserved(name: str, section: Section) -> bool:
     return False
 
 
-def _dataset(name: str, section: Section, base: Path, variants: Variants) -> Dataset:
+def _dataset(name: str, section: Section, base: Path) -> Dataset:
     unit = section.needed_text("unit", "the column that names the person in every private table")
     if unit and not is_name(unit):
         section.note("is one column's name, of letters, digits and _", "unit")
@@ -130,8 +121,7 @@ def _dataset(name: str, section: Section, base: Path, variants: Variants) -> Dat
     unit_type = _unit_type(section, unit)
     tables = [_table(n, s, unit, unit_type, base) for n, s in section.sections("tables", Part.TABLE)]
     genotypes = [
-        _genotypes(n, s, unit, unit_type, base, variants)
-        for n, s in section.sections("genotypes", Part.GENOTYPES)
+        genotype_table(n, s, unit, unit_type, base) for n, s in section.sections("genotypes", Part.GENOTYPES)
     ]
     if not tables and not genotypes:
         section.note(f"has no table; add [{name}.tables.NAME] or [{name}.genotypes.NAME]")
@@ -182,7 +172,7 @@ def _table(name: str, section: Section, dataset_unit: str, unit_type: Type, base
     rows_per_unit = section.whole("rows_per_unit", MAX_CONTRIBUTION) or 1
     return Table(
         name=name,
-        source=_source(section, base, ROW_FILES),
+        source=_source(section, base),
         columns=_columns(section, unit, unit_type),
         unit=unit,
         rows_per_unit=rows_per_unit,
@@ -212,57 +202,13 @@ def _columns(section: Section, unit: str | None, unit_type: Type) -> tuple[Colum
     return tuple(found.values())
 
 
-def _genotypes(
-    name: str, section: Section, dataset_unit: str, unit_type: Type, base: Path, variants: Variants
-) -> Table:
-    unit = section.text("unit", dataset_unit)
-    if unit_type is not Type.STR:
-        section.note("people are named by text in a genotype file; write unit_type = 'str' in the dataset")
-    public = section.needed_text("variants", "write variants = 'public' if which variants exist is public")
-    if public not in ("", "public"):
-        section.note("is 'public': variants whose very presence is private are not supported", "variants")
-    source = _source(section, base, GENOTYPE_FILES)
-    listed: Sequence[vcf.Variant] = ()
-    if source and public == "public":
-        try:
-            listed = variants(Path(source))
-        except CatalogError as error:
-            section.note(f"{error.message}{'; ' if error.hint else ''}{error.hint}", "source")
-    if len(listed) > MAX_VARIANTS:
-        section.note(f"has {len(listed):,} variants; at most {MAX_VARIANTS:,} fit in one table", "source")
-        listed = ()
-    if any(v.name.casefold() == unit.casefold() for v in listed):
-        section.note(f"has a variant named like the unit column, {unit!r}", "source")
-    return Table(
-        name=name,
-        source=source,
-        columns=(unit_column(unit, None, unit_type), *(_dosage(v) for v in listed)),
-        unit=unit,
-        kind=TableKind.GENOTYPES,
-        expected_units=section.whole("expected_units", MAX_ROWS),
-        title=section.text("title"),
-    )
-
-
-def _dosage(variant: vcf.Variant) -> Column:
-    title = f"copies of {variant.alt[:20]} at {variant.chrom}:{variant.pos} (reference {variant.ref[:20]})"
-    return Column(
-        name=variant.name,
-        type=Type.INT,
-        tier=Tier.GENOMIC,
-        bounds=Range(Fraction(0), Fraction(2)),
-        values=(0, 1, 2),
-        per_unit=True,
-        title=title,
-    )
-
-
-def _source(section: Section, base: Path, endings: tuple[str, ...]) -> str:
-    text = section.needed_text("source", f"the file with the rows, ending in {' or '.join(endings)}")
+def _source(section: Section, base: Path) -> str:
+    endings = " or ".join(ROW_FILES)
+    text = section.needed_text("source", f"the file with the rows, ending in {endings}")
     if not text:
         return ""
-    if "://" in text or not text.lower().endswith(endings):
-        section.note(f"is a local file ending in {' or '.join(endings)}", "source")
+    if "://" in text or not text.lower().endswith(ROW_FILES):
+        section.note(f"is a local file ending in {endings}", "source")
         return ""
     return str((base / text).resolve())
 

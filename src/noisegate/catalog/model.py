@@ -79,6 +79,31 @@ class TableKind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Genotypes:
+    """How the file of a genotype table is read, and whether its variants are columns of SQL.
+
+    `format` is one of `genotypes.formats.READ`, "" to be found; `build` the genome build, "" where the file
+    says it or nobody knows; `public` whether the store made of it is marked public (in SQL the table stays
+    private); `named` whether who is in it is declared public; `manifest` the path of a public list of
+    variants, or ""; `person` the column that names the person in a table of calls, or "". `not_in_sql` says
+    why variants are no columns, "" where they are.
+    """
+
+    format: str = ""
+    build: str = ""
+    public: bool = False
+    manifest: str = ""
+    person: str = ""
+    not_in_sql: str = ""
+    named: bool = False
+
+    @property
+    def in_sql(self) -> bool:
+        """Whether each variant is a column."""
+        return not self.not_in_sql
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table as declared.
 
@@ -87,7 +112,7 @@ class Table:
     the contribution bound used in answers, and `groups_per_unit` likewise (None: as many as
     rows_per_unit). `max_rows` caps the registered rows and `most_rows_per_unit` those of one person; both
     are verified, and say how much work a question may be. `expected_units` is the custodian's public
-    guess of how many people there are, for error forecasts.
+    guess of how many people there are, for error forecasts. `genotypes` is there where `kind` is GENOTYPES.
     """
 
     name: str
@@ -101,6 +126,7 @@ class Table:
     most_rows_per_unit: int = MOST_ROWS_PER_UNIT
     expected_units: int | None = None
     title: str = ""
+    genotypes: Genotypes | None = None
 
     @property
     def public(self) -> bool:
@@ -155,6 +181,11 @@ class Dataset:
     synthetic: bool = False
     notes: str = ""
     unit_type: Type = Type.INT
+
+    @property
+    def genotypes(self) -> tuple[Table, ...]:
+        """The tables that have a genotype store beside their rows."""
+        return tuple(t for t in self.tables if t.genotypes is not None)
 
     def table(self, name: str) -> Table | None:
         """Return the table of that name, compared without case, or None."""

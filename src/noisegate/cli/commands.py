@@ -8,6 +8,7 @@ from noisegate.cli import options, show
 from noisegate.cli.budget import program as budget_program
 from noisegate.cli.catalog import program as catalog_program
 from noisegate.cli.door import open_door
+from noisegate.cli.genomes import program as genomes_program
 from noisegate.cli.jobs import program as jobs_program
 from noisegate.cli.plans import program as plans_program
 from noisegate.cli.receipts import program as receipts_program
@@ -29,6 +30,7 @@ program.add_typer(budget_program, name="budget")
 program.add_typer(receipts_program, name="receipts")
 program.add_typer(plans_program, name="plans")
 program.add_typer(jobs_program, name="jobs")
+program.add_typer(genomes_program, name="genomes")
 program.add_typer(token_program, name="token")
 
 

@@ -52,6 +52,7 @@ def run_demo(config: Config, *, once: bool, as_json: bool) -> None:
         )
     with listen(config.host, config.port) as bound, gateway_of(config, show.progress()) as gateway:
         tokens = keep_tokens(config.state, gateway)
+        gateway.genomes.begin_making()
         with beside(application(gateway, config), bound) as url:
             console.print(f"[bold]Noisegate serves {url}[/bold]\n")
             with Client(url, tokens["analyst"]) as client:

@@ -5,9 +5,10 @@ still charged, to an analyst's account named on the command line.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Protocol
 
 from noisegate.cli import options
@@ -103,6 +104,42 @@ class Door(Protocol):
     def cancel_job(self, job_id: int) -> Json:
         """End a job without an answer."""
 
+    def share_genomes(self, genotypes: str, **wanted: object) -> Json:
+        """Charge for a release of genomes and have it made."""
+
+    def explain_genomes(self, genotypes: str, **wanted: object) -> Json:
+        """Say what a release of genomes would do, lose and warn of."""
+
+    def advise_genomes(
+        self, reference: str, *, people: int, variants: int, epsilon: Number, delta: Number = 0
+    ) -> Json:
+        """Compare all methods on a public panel."""
+
+    def wait_for_job(self, job_id: int, on_progress: Callable[[Json], None] = ...) -> Json:
+        """Wait until a job ended, telling how far it is; in-process, do its work."""
+
+    def releases(self) -> list[Json]:
+        """List releases of genomes."""
+
+    def release(self, release: str) -> Json:
+        """Show a release."""
+
+    def grant_release(self, release: str, analyst: str, *, project: str = "default") -> Json:
+        """Give a release to an analyst."""
+
+    def revoke_release(self, release: str, analyst: str, *, project: str = "default") -> Json:
+        """Take a release back."""
+
+    def download_release(
+        self,
+        release: str,
+        directory: Path,
+        *,
+        only: Sequence[str] | None = None,
+        on_progress: Callable[[str, int, int], None] = ...,
+    ) -> list[Path]:
+        """Fetch the files of a release and verify them."""
+
     def closed_plans(self) -> list[Json]:
         """List the plans that failed after their charge."""
 
@@ -134,20 +171,22 @@ def open_door(
     *,
     state: object = None,
     catalog: object = None,
+    scheduler: object = None,
     analyst: str = "local",
 ) -> Iterator[Door]:
     """Open the gateway at `url`, or else the state directory.
 
     Raises:
         Unauthorised: a URL without a token.
-        BadInput: a URL beside --state or --catalog.
+        BadInput: a URL beside --state, --catalog or --scheduler.
         StateLocked: another process, such as a server, holds the state directory.
     """
-    url = options.address(url, local=state is not None or catalog is not None)
+    url = options.address(url, local=any(flag is not None for flag in (state, catalog, scheduler)))
     if url is None:
         from noisegate.cli.local import open_local
 
-        with open_local(options.settings(state=state, catalog=catalog), analyst, progress()) as local:
+        config = options.settings(state=state, catalog=catalog, scheduler=scheduler)
+        with open_local(config, analyst, progress()) as local:
             yield local
         return
     token = token or os.environ.get("NOISEGATE_TOKEN")

@@ -98,6 +98,9 @@ def _show_one(console: Console, job: Json) -> None:
         "created": _time(job["created"]),
         "changed": _time(job["changed"]),
         "receipts": ", ".join(job.get("receipts", ())),
+        "release": job.get("release", ""),
+        "chunks": _chunks(job.get("progress")),
+        "stopped": job.get("stopped", {}).get("message", ""),
     }
     made = Table.grid(padding=(0, 2))
     made.add_row(f"job {job['id']}", job["state"])
@@ -107,6 +110,10 @@ def _show_one(console: Console, job: Json) -> None:
         if fact:
             made.add_row(name, escape(fact))
     console.print(made)
+
+
+def _chunks(progress: Json | None) -> str:
+    return f"{progress['done']:,} of {progress['of']:,}" if progress and progress["of"] else ""
 
 
 def _bar(job: Json) -> ProgressBar:

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from noisegate.app import Gateway, open_gateway
 from noisegate.ask.question import Question, parse_number
 from noisegate.cli.door import OPERATOR, Json, Number
+from noisegate.cli.local_genomes import LocalGenomes
 from noisegate.client import Answer
 from noisegate.config import Config
 from noisegate.gate.access import Asker
@@ -54,7 +55,7 @@ def bars_of(console: Console) -> Iterator[Callable[[str, float], None]]:
             bars.stop()
 
 
-class LocalDoor:
+class LocalDoor(LocalGenomes):
     """Commands in-process: a custodian for all but questions, which an analyst's account pays."""
 
     def __init__(self, gateway: Gateway, analyst: str) -> None:

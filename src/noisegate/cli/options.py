@@ -33,6 +33,10 @@ Ledger = Annotated[
         metavar="URL",
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    Option("--scheduler", help="A Dask scheduler whose workers make the release, over TLS.", metavar="URL"),
+]
 
 
 def settings(**flags: object) -> config.Config:

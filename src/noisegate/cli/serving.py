@@ -28,6 +28,7 @@ def serve_until_stopped(config: Config, *, as_json: bool) -> None:
                 "There are no tokens yet: stop, `noisegate token create NAME --role custodian`, serve again.",
                 markup=False,
             )
+        gateway.genomes.begin_making()
         run(application(gateway, config), bound)
 
 

@@ -182,6 +182,8 @@ def datasets(console: Console, found: Iterable[Json]) -> None:
         for held in dataset["tables"]:
             rows = list(_condensed([_column(c) for c in held["columns"]]))
             console.print(f"\n  [bold]{escape(held['in_sql'])}[/bold]  {escape(held.get('title', ''))}")
+            if "note" in held:
+                console.print(f"  [dim]{escape(held['note'])}[/dim]")
             console.print(table(["column", "type", "tier", "bounds or values", "unit"], rows))
         console.print()
 

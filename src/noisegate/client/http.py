@@ -8,7 +8,6 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -17,9 +16,10 @@ import httpx2
 
 from noisegate.client.answer import Answer
 from noisegate.client.failures import failure
+from noisegate.client.genomes import GenomeCalls
+from noisegate.client.numbers import Number, plain
 from noisegate.errors import BadInput, Unreachable
 
-Number = int | float | str | Fraction
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -40,7 +40,7 @@ def connect(
     return Client(url, token, timeout=timeout, transport=transport)
 
 
-class Client:
+class Client(GenomeCalls):
     """A connection to a gateway, for one token. Safe to share between threads; close it or use `with`."""
 
     def __init__(
@@ -149,8 +149,8 @@ class Client:
         body = {
             "dataset": dataset,
             "analyst": analyst,
-            "epsilon": _plain("epsilon", epsilon),
-            "delta": None if delta is None else _plain("delta", delta),
+            "epsilon": plain("epsilon", epsilon),
+            "delta": None if delta is None else plain("delta", delta),
             "project": project,
             "until": until,
             "every": every,
@@ -180,8 +180,8 @@ class Client:
         body = {
             "account": account,
             "reason": reason,
-            "epsilon": None if epsilon is None else _plain("epsilon", epsilon),
-            "delta": None if delta is None else _plain("delta", delta),
+            "epsilon": None if epsilon is None else plain("epsilon", epsilon),
+            "delta": None if delta is None else plain("delta", delta),
             "until": until,
             "every": every,
         }
@@ -195,7 +195,7 @@ class Client:
             "dataset": dataset,
             "giver": giver,
             "taker": taker,
-            "epsilon": _plain("epsilon", epsilon),
+            "epsilon": plain("epsilon", epsilon),
             "project": project,
         }
         return self._send("POST", "/v1/budget/transfers", body=body, repeat=False)
@@ -374,9 +374,9 @@ def question(sql: str, epsilon: Number | None, within: Number | None) -> dict[st
     """Return the body of a question."""
     body: dict[str, object] = {"sql": sql}
     if epsilon is not None:
-        body["epsilon"] = _plain("epsilon", epsilon)
+        body["epsilon"] = plain("epsilon", epsilon)
     if within is not None:
-        body["within"] = _plain("within", within)
+        body["within"] = plain("within", within)
     return body
 
 
@@ -387,10 +387,3 @@ def _given(**wanted: object) -> dict[str, object]:
 
 def _suspension(account: str) -> str:
     return f"/v1/budget/suspensions/{quote(account, safe='/')}"
-
-
-def _plain(name: str, value: Number) -> int | float | str:
-    """Return a number as JSON holds it; a fraction as the decimal nearest to it."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Fraction):
-        raise BadInput(f"{name} must be a number")
-    return float(value) if isinstance(value, Fraction) else value

@@ -14,10 +14,11 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from noisegate.catalog.model import Dataset, Table
+from noisegate.catalog.model import Dataset, Table, TableKind
 from noisegate.engines.locked import quiet
 from noisegate.engines.quote import TYPES, identifier
 from noisegate.engines.snapshot import (
@@ -29,13 +30,17 @@ from noisegate.engines.snapshot import (
     open_snapshot,
     stored_columns,
 )
-from noisegate.engines.sources import ReadGenotypes, opened
+from noisegate.engines.sources import opened
+from noisegate.engines.stores import STORES, ReadGenotypes, genotype_store, imported, published, store_name
 from noisegate.engines.verify import after_loading, conversions, may_be_missing, while_loading
 from noisegate.errors import CatalogError
-from noisegate.genotypes import vcf
+from noisegate.genotypes import formats, vcf
 from noisegate.privacy.expressions import Type
 
-__all__ = ["Progress", "Snapshot", "declaration", "open_snapshot", "register"]
+if TYPE_CHECKING:
+    from noisegate.genotypes.store import Store
+
+__all__ = ["Progress", "Snapshot", "declaration", "genotype_store", "open_snapshot", "register", "store_name"]
 
 Progress = Callable[[str, float], None]
 
@@ -53,7 +58,8 @@ def register(
 ) -> Snapshot:
     """Verify a dataset's files and write them as `<directory>/<dataset>-<version>.duckdb`.
 
-    The file appears whole or not at all, is durable when this returns, and is never overwritten.
+    Each table of genotypes becomes a store beside it, `<dataset>-<version>.<table>.zarr`. File and stores
+    appear whole, the file last, or not at all; they are durable when this returns, and never overwritten.
 
     Args:
         dataset: what is declared; relative sources are taken from `base`.
@@ -61,12 +67,13 @@ def register(
         directory: where snapshots are kept; made if missing.
         version: a number not yet registered, >= 1.
         progress: told the table that is done and the share of tables done.
-        key: makes a digest of the source files (HMAC-SHA256), for the custodian.
-        genotypes: reads a genotype file.
+        key: makes a digest of the source files and stores (HMAC-SHA256), for the custodian.
+        genotypes: reads a VCF whose variants are columns.
         memory_limit: what sorting and verifying may hold in memory; the rest is spilled under `directory`.
 
     Raises:
         CatalogError: a file or a value is not as declared, or the version exists. Nothing is left behind.
+        SetupError: a library that reads genotypes is missing.
     """
     if version < 1:
         raise CatalogError(f"version {version} is below 1", "versions are numbered 1, 2, 3, …")
@@ -78,14 +85,23 @@ def register(
             f"version {version} of {dataset.name} is registered already",
             "a version never changes: register the new data as the next version",
         )
-    digest = "" if key is None else _digest(dataset, base, key)
+    keyed = None if key is None else _digest(dataset, base, key)
+    stores: dict[str, Store] = {}
     with _working_directory(directory) as work:
         made = work / "snapshot.duckdb"
         with contextlib.closing(_builder(made, work, memory_limit)) as connection:
             for done, table in enumerate(dataset.tables):
-                _load(connection, dataset, table, base, genotypes)
+                folder = work / store_name(dataset.name, version, table.name)
+                told = _part(progress, table.name, done, len(dataset.tables))
+                store = _load(connection, dataset, table, base, genotypes, folder, told)
+                if store is not None:
+                    stores[table.name] = store
                 if progress is not None:
                     progress(table.name, (done + 1) / len(dataset.tables))
+            for name, store in stores.items():
+                if keyed is not None:
+                    keyed.update(f"store:{name}:{store.digest}:".encode())
+            digest = "" if keyed is None else keyed.hexdigest()
             connection.execute("CREATE SCHEMA noisegate")
             connection.execute(
                 f"CREATE TABLE {METADATA} (format INTEGER, dataset VARCHAR, version BIGINT,"
@@ -95,9 +111,20 @@ def register(
                 f"INSERT INTO {METADATA} VALUES (?, ?, ?, ?, ?, ?)",
                 [FORMAT, dataset.name, version, declaration(dataset), declared(dataset), digest],
             )
+            connection.execute(f'CREATE TABLE {STORES} ("table" VARCHAR, digest VARCHAR)')
+            for name, store in stores.items():
+                connection.execute(f"INSERT INTO {STORES} VALUES (?, ?)", [name, store.digest])
             connection.execute("CHECKPOINT")
-        _publish(made, target)
+        with published(directory, [store.path for store in stores.values()]):
+            _publish(made, target)
     return Snapshot(dataset.name, version, target, declaration(dataset), declared(dataset), digest)
+
+
+def _part(progress: Progress | None, table: str, done: int, tables: int) -> Callable[[float], None]:
+    """Return what to tell of one table's genotypes; that it is done is told when its rows are, too."""
+    if progress is None:
+        return lambda _: None
+    return lambda share: progress(table, (done + min(share, 1.0) * 0.9) / tables)
 
 
 def _check_units(dataset: Dataset) -> None:
@@ -125,11 +152,17 @@ def _load(
     table: Table,
     base: Path,
     genotypes: ReadGenotypes,
-) -> None:
-    """Write one table, verified."""
+    folder: Path,
+    told: Callable[[float], None],
+) -> "Store | None":
+    """Write one table, verified, and return the store of its genotypes, made at `folder`, if it has any."""
     place = f"{dataset.name}.{table.name}"
     columns = stored_columns(table)
-    with opened(connection, place, table, base / table.source, genotypes) as source:
+    path = base / table.source
+    made = None
+    if table.kind is TableKind.GENOTYPES:
+        made = imported(place, table, path, folder, genotypes, told)
+    with opened(connection, place, table, path, None if made is None else made.people) as source:
         converted = conversions(place, table, source)
         while_loading(connection, place, table, source, converted)
         declared = ", ".join(
@@ -143,6 +176,7 @@ def _load(
         order = "" if table.unit is None else f" ORDER BY {converted[table.unit].value}"
         connection.execute(f"INSERT INTO {name} SELECT {values} FROM {source.relation} AS s{order}")
     after_loading(connection, place, table, name)
+    return None if made is None else made.store
 
 
 @contextlib.contextmanager
@@ -193,19 +227,21 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _digest(dataset: Dataset, base: Path, key: bytes) -> str:
-    """Return the HMAC-SHA256, in hex, of the source files: names, lengths and bytes, table by table."""
+def _digest(dataset: Dataset, base: Path, key: bytes) -> hmac.HMAC:
+    """Return an HMAC-SHA256 of the source files: names, lengths and bytes, table by table."""
     digest = hmac.new(key, digestmod=hashlib.sha256)
     for table in dataset.tables:
         path = base / table.source
+        files = formats.files_of(path) if table.kind is TableKind.GENOTYPES else [path]
         try:
-            with path.open("rb") as stream:
-                digest.update(f"{len(table.name)}:{table.name}:{path.stat().st_size}:".encode())
-                while block := stream.read(2**20):
-                    digest.update(block)
+            for file in files:
+                with file.open("rb") as stream:
+                    digest.update(f"{len(table.name)}:{table.name}:{file.stat().st_size}:".encode())
+                    while block := stream.read(2**20):
+                        digest.update(block)
         except OSError as error:
             raise CatalogError(
                 f"{dataset.name}.{table.name}: {table.source} cannot be read: {error.strerror}",
                 "check the path and its permissions",
             ) from None
-    return digest.hexdigest()
+    return digest

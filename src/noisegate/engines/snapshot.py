@@ -84,7 +84,9 @@ def open_snapshot(path: Path) -> Snapshot:
 
 
 def _declared(table: Table) -> dict[str, object]:
-    return {
+    # Where genotypes are private, the declaration stays that of versions registered without a store.
+    public = table.genotypes is not None and table.genotypes.public
+    return ({"public_genotypes": True} if public else {}) | {
         "name": table.name,
         "kind": table.kind.value,
         "unit": table.unit,

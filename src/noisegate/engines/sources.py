@@ -1,21 +1,18 @@
 """The files a catalog names, opened as relations of a building database."""
 # ruff: noqa: S608  (the SQL is made of quoted names and constants)
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
-from noisegate.catalog.model import Table, TableKind
+from noisegate.catalog.model import Table
 from noisegate.engines.quote import quoted
 from noisegate.errors import CatalogError
-from noisegate.genotypes import vcf
 
-ReadGenotypes = Callable[[Path], vcf.Dosages]
 _ARROW = "opened_source"
 
 
@@ -29,18 +26,18 @@ class Source:
 
 @contextmanager
 def opened(
-    connection: duckdb.DuckDBPyConnection, place: str, table: Table, path: Path, genotypes: ReadGenotypes
+    connection: duckdb.DuckDBPyConnection, place: str, table: Table, path: Path, people: pa.Table | None
 ) -> Iterator[Source]:
-    """Open a table's file for as long as the context lasts.
+    """Open a table's file for as long as the context lasts, or the rows that were made of its genotypes.
 
     Raises:
         CatalogError: no such file, or not a readable one of its kind.
     """
-    if not path.is_file():
-        raise CatalogError(f"{place}: no file {table.source}", "source is a path relative to the catalog")
-    if table.kind is TableKind.GENOTYPES:
-        connection.register(_ARROW, _people(place, table, genotypes(path)))
+    if people is not None:
+        connection.register(_ARROW, people)
         relation = _ARROW
+    elif not path.is_file():
+        raise no_file(place, table)
     elif path.suffix.lower() == ".parquet":
         relation = f"read_parquet({quoted(str(path))}, hive_partitioning = false)"
     elif path.suffix.lower() == ".csv":
@@ -68,16 +65,6 @@ def opened(
             connection.unregister(_ARROW)
 
 
-def _people(place: str, table: Table, found: vcf.Dosages) -> pa.Table:
-    """Return genotypes as a table: a row a person, a column a variant, NULL for a missing call."""
-    if table.unit is None:
-        raise CatalogError(f"{place}: genotypes are of people", "genotype tables have a unit")
-    names = [variant.name for variant in found.variants]
-    if table.unit in names:
-        raise CatalogError(
-            f"{place}: a variant is named {table.unit}, as the unit is", "give the variant another id"
-        )
-    columns = {table.unit: pa.array(found.samples, pa.string())}
-    for name, calls in zip(names, found.calls, strict=True):
-        columns[name] = pa.array(np.ascontiguousarray(calls), pa.int8(), mask=calls == vcf.MISSING)
-    return pa.table(columns)
+def no_file(place: str, table: Table) -> CatalogError:
+    """Return the error for a source that is not there."""
+    return CatalogError(f"{place}: no file {table.source}", "source is a path relative to the catalog")

@@ -1,6 +1,6 @@
 """Who asks, and what they may do: plain roles and grants, denied by default.
 
-Custodians set up and spend for suggestions, analysts ask, auditors watch.
+Custodians set up, share genomes and spend for suggestions, analysts ask, auditors watch.
 """
 
 import enum
@@ -24,6 +24,11 @@ class Right(enum.Enum):
     SUGGEST = "spend budget on suggestions"
     OPEN_PLANS = "open closed plans"
     CANCEL_JOBS = "cancel jobs"
+    SHARE_GENOMES = "share genomes"
+    GRANT_RELEASES = "grant releases"
+    SEE_RELEASES = "see releases"
+    DOWNLOAD_RELEASES = "download releases"
+    COMPARE_METHODS = "compare methods on public data"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
@@ -39,10 +44,26 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.SUGGEST,
             Right.OPEN_PLANS,
             Right.CANCEL_JOBS,
+            Right.SHARE_GENOMES,
+            Right.GRANT_RELEASES,
+            Right.SEE_RELEASES,
+            Right.DOWNLOAD_RELEASES,
+            Right.COMPARE_METHODS,
         }
     ),
-    Role.ANALYST: frozenset({Right.ASK, Right.SEE_DATASETS, Right.SEE_OWN_BUDGET, Right.CANCEL_JOBS}),
-    Role.AUDITOR: frozenset({Right.SEE_DATASETS, Right.SEE_ALL_BUDGETS, Right.SEE_RECEIPTS}),
+    Role.ANALYST: frozenset(
+        {
+            Right.ASK,
+            Right.SEE_DATASETS,
+            Right.SEE_OWN_BUDGET,
+            Right.CANCEL_JOBS,
+            Right.SEE_RELEASES,
+            Right.DOWNLOAD_RELEASES,
+        }
+    ),
+    Role.AUDITOR: frozenset(
+        {Right.SEE_DATASETS, Right.SEE_ALL_BUDGETS, Right.SEE_RECEIPTS, Right.SEE_RELEASES}
+    ),
 }
 
 

@@ -6,15 +6,12 @@ calls. cyvcf2 bundles a C library, so it runs in a child process with limits (`v
 regular local files only, and its answer is believed where both readers agree.
 """
 
-import gzip
 import json
 import os
 import re
-import stat
 import subprocess
 import sys
 import tempfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +19,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate.errors import CatalogError
+from noisegate.errors import BadInput, CatalogError
+from noisegate.genotypes import text
 
 MISSING = -1
 SECONDS = 600
-MAX_LINE = 2**28
-# Sequence Alignment/Map Format Specification 4.1.2: an empty block ends every whole BGZF file.
-_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _FIXED_COLUMNS = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
 _PLAIN_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _BASES = re.compile(r"[ACGTN]+", re.ASCII | re.IGNORECASE)
 # What a Python child needs to start; tokens and keys of the parent's environment stay behind.
-_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "LANG")
+PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "LANG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +116,7 @@ def read(path: Path) -> Dosages:
 def _run_child(path: Path, out: Path) -> None:
     """Let cyvcf2 read the file in a process of its own, or raise CatalogError."""
     command = [sys.executable, "-P", "-m", "noisegate.genotypes.vcf_child", str(path.resolve()), str(out)]
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment["OPENBLAS_NUM_THREADS"] = "1"  # a stack for each core would count against the memory limit
     try:
         done = subprocess.run(  # noqa: S603  (no shell; the arguments are ours)
@@ -175,35 +170,15 @@ def _outline(path: Path) -> tuple[tuple[str, ...], tuple[Variant, ...]]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield numbered lines, from 1, of a plain, gzip or BGZF text file."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise CatalogError(f"{path.name}: not a regular file; copy the VCF to a local disk")
-        zipped = _zipped(path)
-        with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
-            number = 0
-            while line := stream.readline(MAX_LINE):
-                number += 1
-                if len(line) == MAX_LINE:
-                    raise CatalogError(f"{path.name}, line {number}: longer than {MAX_LINE} bytes")
-                if number == 1 and not line.startswith(b"##fileformat=VCF"):
-                    raise CatalogError(
-                        f"{path.name}: does not begin with ##fileformat=VCF",
-                        "only VCF text is read, plain or gzipped; convert BCF with bcftools view -Oz",
-                    )
-                yield number, line.decode("utf-8").rstrip("\r\n")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise CatalogError(f"{path.name}: cannot be read: {reason}") from error
-
-
-def _zipped(path: Path) -> bool:
-    """Whether the file is gzip or BGZF. A BGZF file cut between blocks is refused: it would read as whole."""
-    with path.open("rb") as raw:
-        head = raw.read(16)
-        if head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC":
-            raw.seek(-min(len(_BGZF_END), path.stat().st_size), os.SEEK_END)
-            if raw.read() != _BGZF_END:
-                raise CatalogError(f"{path.name}: cut off, its last block is missing; copy it again")
-    return head[:2] == b"\x1f\x8b"
+        for number, line in text.lines(path, whole=False):
+            if number == 1 and not line.startswith("##fileformat=VCF"):
+                raise CatalogError(
+                    f"{path.name}: does not begin with ##fileformat=VCF",
+                    "only VCF text is read, plain or gzipped; convert BCF with bcftools view -Oz",
+                )
+            yield number, line
+    except BadInput as error:
+        raise CatalogError(error.message, error.hint) from error
 
 
 def _samples(path: Path, number: int, line: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from noisegate.ledger.records import (
     Suspended,
     canonical,
 )
-from noisegate.ledger.transaction import Row, Transaction, any_of
+from noisegate.ledger.transaction import Row, Transaction, any_of, named
 from noisegate.ledger.writer import Raised, Together
 
 _c, _a, _s, _j = schema.charge.c, schema.answer.c, schema.suspension.c, schema.job.c
@@ -35,9 +35,11 @@ _FACTS = (_c.population, _c.asker, _c.tier, _c.conditions, _c.at)
 _CHARGES = select(*_COLUMNS).where(any_of(_c.id, "among")).order_by(_c.id).with_for_update()
 _POPULATIONS = select(_c.population).where(any_of(_c.id, "among")).distinct()
 _NOT_A_JOB = ~exists().where(_j.charge == _c.id)
+_JOBS_AMONG = select(_j.charge).where(any_of(_j.charge, "among"))
 _OPEN = select(*_COLUMNS).where(_c.state == ChargeState.OPEN.value, _NOT_A_JOB)
 _EVERY_OPEN = _OPEN.order_by(_c.id)
 _OPEN_OF = _OPEN.where(any_of(_c.replica, "among")).order_by(_c.id)
+_OPEN_AMONG = _OPEN.where(any_of(_c.id, "among")).order_by(_c.id)
 _REPLICAS = select(_c.replica).where(_c.state == ChargeState.OPEN.value, _NOT_A_JOB).distinct()
 _SETTLE = (
     update(schema.charge)
@@ -61,16 +63,17 @@ _UNSUSPEND = delete(schema.suspension).where(_s.fingerprint == bindparam("of"))
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """An answer to be stored, with its SHA-256, for a charge."""
+    """An answer to be stored, with its SHA-256, for a charge; `job` where that is a job's, which ends."""
 
     charge: int
     text: str
     sha256: str
+    job: bool = False
 
 
-def closing(charge: int, text: str) -> Closing:
+def closing(charge: int, text: str, *, job: bool = False) -> Closing:
     """Return the request to close a charge with an answer."""
-    return Closing(charge, text, sha256(text))
+    return Closing(charge, text, sha256(text), job)
 
 
 def _populations(transaction: Transaction, requests: Sequence[Closing]) -> frozenset[str]:
@@ -92,22 +95,27 @@ def perform(transaction: Transaction, requests: Sequence[Closing]) -> list[Store
     fingerprints = sorted({row.fingerprint for row in rows.values()})
     datasets = sorted({dataset for row in rows.values() for dataset in row.datasets})
     answered = [n for n, row in rows.items() if row.state is ChargeState.ANSWERED]
-    texts, heads, told = transaction.gather(
+    texts, heads, of_jobs, told = transaction.gather(
         (_STORED_AMONG, {"among": listed(fingerprints)}),
         (chain.HEADS, {"among": listed(datasets)}),
+        (_JOBS_AMONG, {"among": listed(numbers)}),
         (chain.OF_CHARGES, {"among": listed(answered), "of_kind": ReceiptKind.ANSWER.value}),
     )
     stored = {fingerprint: Closing(charge, text, sha256(text)) for fingerprint, charge, text in texts}
+    jobs = {row[0] for row in of_jobs}
     receipts: dict[int, list[Receipt]] = {}
     for receipt in map(chain.receipt_of, told):
         receipts.setdefault(receipt.charge or 0, []).append(receipt)
-    ends = chain.links_of(heads, transaction.at)
+    ends = chain.links_of(transaction, heads)
     results: list[StoredAnswer | Raised] = []
     settled, added = [], []
     for request in requests:
         row = rows.get(request.charge)
         if row is None:
             results.append(Raised(NotFound(f"there is no charge {request.charge}")))
+            continue
+        if row.state is ChargeState.OPEN and row.id in jobs and not request.job:
+            results.append(Raised(_ends_as_job(row.id)))
             continue
         if row.state is ChargeState.OPEN:
             if row.fingerprint not in stored:
@@ -125,18 +133,21 @@ def perform(transaction: Transaction, requests: Sequence[Closing]) -> list[Store
         results.append(
             StoredAnswer(row.fingerprint, answer.charge, answer.text, answer.sha256, tuple(receipts[row.id]))
         )
-    write(transaction, (_SETTLE, settled), (_STORE, added), *ends.changes())
+    write(transaction, named(_SETTLE, settled), named(_STORE, added), *ends.changes())
     return results
 
 
 CLOSE: Together[Closing, StoredAnswer] = Together(_populations, perform)
 
 
-def fail(transaction: Transaction, charge: int, reason: str) -> None:
-    """Mark a charge failed and suspend its fingerprint for everyone."""
+def fail(transaction: Transaction, charge: int, reason: str, *, job: bool = False) -> None:
+    """Mark a charge failed and suspend its fingerprint for everyone; `job` where a job fails, and ends so."""
     row = find_charge(transaction, charge)
     if row.state is ChargeState.FAILED:
         return
+    of_job = bool(transaction.rows(_JOBS_AMONG, among=transaction.listed([charge])))
+    if row.state is ChargeState.OPEN and of_job and not job:
+        raise _ends_as_job(charge)
     settle(transaction, row, ChargeState.FAILED)
     if transaction.row(_SUSPENSION, of=row.fingerprint) is None:
         transaction.change(_SUSPEND, fingerprint=row.fingerprint, charge=charge, reason=reason)
@@ -163,16 +174,26 @@ def recover(transaction: Transaction, replicas: Collection[int] | None = None) -
         replicas: the gateways that are gone; None for any.
     """
     if replicas is None:
-        rows = transaction.rows(_EVERY_OPEN)
-    else:
-        rows = transaction.rows(_OPEN_OF, among=transaction.listed(sorted(replicas)))
+        return _lose(transaction, transaction.rows(_EVERY_OPEN))
+    return _lose(transaction, transaction.rows(_OPEN_OF, among=transaction.listed(sorted(replicas))))
+
+
+def lose(transaction: Transaction, charges: Collection[int]) -> int:
+    """Settle charges that nobody was told of, and nobody will be: those of them that are there, and open.
+
+    A job's charge stays open, as in `recover`. Returns how many there were; all trees are held.
+    """
+    return _lose(transaction, transaction.rows(_OPEN_AMONG, among=transaction.listed(sorted(charges))))
+
+
+def _lose(transaction: Transaction, rows: Sequence[Row]) -> int:
     left = [charge_of(row) for row in rows]
     ends = chain.links(transaction, {dataset for row in left for dataset in row.datasets})
     for row in left:
         for dataset in row.datasets:
             ends.add(dataset, ReceiptKind.LOST, "{}", row.id)
     settled = [{"of": row.id, "to_state": ChargeState.LOST.value} for row in left]
-    write(transaction, (_SETTLE, settled), *ends.changes())
+    write(transaction, named(_SETTLE, settled), *ends.changes())
     return len(left)
 
 
@@ -228,6 +249,13 @@ def settle(transaction: Transaction, row: ChargeRow, state: ChargeState) -> None
     """Say what became of a charge, once. Raises Conflict where that was said before."""
     if transaction.change(_SETTLE, of=row.id, to_state=state.value) != 1:
         raise _settled_already(row, state)
+
+
+def _ends_as_job(charge: int) -> Conflict:
+    return Conflict(
+        f"charge {charge} is a job's, and is settled when that ends",
+        "end the job, which also gives back what it never drew",
+    )
 
 
 def _settled_already(row: ChargeRow, state: ChargeState) -> Conflict:

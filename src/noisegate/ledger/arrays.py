@@ -5,13 +5,13 @@ the server as many statements as one charge does. PROOFS.md, "Durability".
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from operator import itemgetter
+from typing import cast
 
 import psycopg
 
-from noisegate.ledger.transaction import Text
+from noisegate.ledger.transaction import Change, Text
 
 Value = bytes | None
 Sent = tuple[str, Sequence[Value]]
@@ -25,28 +25,28 @@ def filled(text: Text, values: Mapping[str, object]) -> Sent:
     return text.sql, [value(given[name]) for name in text.binds]
 
 
-def spread(text: Text, rows: Sequence[Mapping[str, object]]) -> Sent:
+def spread(text: Text, change: Change) -> Sent:
     """Return a statement that does for all rows of values at once what the given one does for one."""
-    all_values = [{**text.constants, **row} for row in rows] if text.constants else rows
+    count = len(change.rows)
+    columns = dict(zip(change.names, zip(*change.rows, strict=True), strict=True))
+    columns |= {name: (constant,) * count for name, constant in text.constants.items()}
     places = _columns_of(text.sql)
-    columns = zip(*map(_taking(text.binds), all_values), strict=True)
     # Surcharges are, and δ is, 0 in most batches: half of all columns.
-    nothing, zeros = (0,) * len(rows), []
+    nothing, zeros = (0,) * count, []
     arrays: list[Value] = []
-    for (place, is_number), column in zip(places, columns, strict=True):
+    for (place, is_number), name in zip(places, text.binds, strict=True):
+        column = columns[name]
         if column == nothing and is_number and place != places[-1][0]:
             zeros.append(place)
-        elif is_number and None not in column:
-            arrays.append(b"{%b}" % str(list(column)).encode()[1:-1])  # every asker waits for this
         else:
-            arrays.append(array(column))
+            arrays.append(_numbers(column) if is_number else array(column))
     return _over_rows(text.sql, frozenset(zeros)), arrays
 
 
-def exactly(text: Text, rows: Sequence[Mapping[str, object]]) -> Sent:
+def exactly(text: Text, change: Change) -> Sent:
     """Return the same, as a statement that divides by zero unless each row of values changes one row."""
-    sql, arrays = spread(text, rows)
-    return _counted(sql, len(arrays) + 1), [*arrays, value(len(rows))]
+    sql, arrays = spread(text, change)
+    return _counted(sql, len(arrays) + 1), [*arrays, value(len(change.rows))]
 
 
 def value(given: object) -> Value:
@@ -68,7 +68,24 @@ def array(given: Collection[object]) -> bytes:
     >>> array([1, -2]), array(["a", None, 'say "no" \\'])
     (b'{1,-2}', b'{"a",NULL,"say \\"no\\" \\\\"}')
     """
-    return _encoded("{" + ",".join(map(_element, given)) + "}")
+    try:
+        text = "\0".join(cast("Collection[str]", given))
+    except TypeError:  # not texts alone
+        return _encoded("{" + ",".join(map(_element, given)) + "}")
+    # All at once, as every asker waits for it; but a NUL may have been in one of them.
+    if text.count("\0") != max(len(given) - 1, 0):
+        return _encoded(text)  # which refuses it
+    return _encoded('{"' + _escaped(text).replace("\0", '","') + '"}') if given else b"{}"
+
+
+def _numbers(given: Collection[object]) -> bytes:
+    """Return numbers, of which some may be missing, as one array, quicker than `array`.
+
+    >>> _numbers((1, None, -2))
+    b'{1, NULL, -2}'
+    """
+    text = str(list(given))
+    return b"{%b}" % (text.replace("None", "NULL") if "None" in text else text)[1:-1].encode()
 
 
 def _element(given: object) -> str:
@@ -102,14 +119,6 @@ def _columns_of(sql: str) -> list[tuple[str, bool]]:
     """Return the places of a statement's binds, and whether each is of a number."""
     types = dict(_BIND.findall(sql))
     return [(place, types[place] == "BIGINT") for place in sorted(types, key=int)]
-
-
-@cache
-def _taking(binds: tuple[str, ...]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
-    """Return what takes the values of binds out of a row."""
-    if len(binds) == 1:
-        return lambda row: (row[binds[0]],)
-    return itemgetter(*binds)
 
 
 @cache

@@ -28,9 +28,9 @@ from noisegate.ledger.accounts import (
     Period,
     chain_of,
 )
-from noisegate.ledger.bulk import Change, write
+from noisegate.ledger.bulk import write
 from noisegate.ledger.decide import Standing
-from noisegate.ledger.transaction import Row, Transaction, any_of
+from noisegate.ledger.transaction import Change, Row, Transaction, any_of, named
 from noisegate.privacy.filter import Capacity, Limits, capacity
 from noisegate.privacy.loss import DELTA_UNIT, INFINITE, NANO, ZERO, Loss
 
@@ -45,6 +45,7 @@ _LIFETIME = ("lifetime_epsilon", "lifetime_delta")
 _PERIOD = ("period", "since", "until")
 _STATE = ("state", "reason", "strikes")
 _COUNTED = ("charges", "former_charges")
+_STATES = {state.value: state for state in AccountState}
 
 
 def _new(name: str) -> ColumnElement[Any]:
@@ -73,7 +74,7 @@ def _set(*names: str) -> Update:
     )
 
 
-_TAKEN = tuple(f"new_{name}" for name in (*_SPENT, *_SURCHARGE))
+_TAKING = (*(f"new_{name}" for name in (*_SPENT, *_SURCHARGE, "charges", "version")), "of", "at_version")
 _TAKE = _set(*_SPENT, *_SURCHARGE, "charges").where(_fits())
 _RETURN = _set(*_SPENT, *_FORMER)
 _RENEW = _set(*_SHARE, *_SPENT, *_SURCHARGE, *_FORMER, *_COUNTED, *_LIFETIME, *_PERIOD)
@@ -182,12 +183,12 @@ def standings(rows: Iterable[Row]) -> dict[str, Standing]:
             analyst=row[2] == Kind.ANALYST.value,
             whole=row[3:6],
             capacity=_capacity(row[6 : 6 + _N]),
-            spent=_loss(row[6 + _N : 6 + 2 * _N]),
-            surcharge=_loss(row[6 + 2 * _N : 6 + 3 * _N]),
+            spent=loss_of(row[6 + _N : 6 + 2 * _N]),
+            surcharge=loss_of(row[6 + 2 * _N : 6 + 3 * _N]),
             charges=row[-6],
             period=row[-5],
             until=row[-4],
-            state=AccountState(row[-3]),
+            state=_STATES[row[-3]],
             reason=row[-2],
             version=row[-1],
         )
@@ -197,22 +198,20 @@ def standings(rows: Iterable[Row]) -> dict[str, Standing]:
 
 def take(standings: Iterable[Standing]) -> Change:
     """Return what writes accounts that were charged, each only where the filter allows it."""
-    return (
+    return Change(
         _TAKE,
+        _TAKING,
         [
-            {
-                "of": now.account,
-                "at_version": now.version,
-                "new_version": now.version + now.taken,
-                "new_charges": now.charges + now.taken,
-                **dict(
-                    zip(
-                        _TAKEN,
-                        (*now.spent.renyi, now.spent.delta, *now.surcharge.renyi, now.surcharge.delta),
-                        strict=True,
-                    )
-                ),
-            }
+            (
+                *now.spent.renyi,
+                now.spent.delta,
+                *now.surcharge.renyi,
+                now.surcharge.delta,
+                now.charges + now.taken,
+                now.version + now.taken,
+                now.account,
+                now.version,
+            )
             for now in standings
         ],
     )
@@ -227,23 +226,16 @@ def renew(transaction: Transaction, held: Held, limits: Limits, until: int | Non
     life = old.lifetime
     lifetime = Lifetime(life.epsilon + granted.epsilon, life.delta + granted.delta, life.spent, life.charges)
     period = Period(old.period.number + 1, transaction.at, until)
-    write(
-        transaction,
-        (
-            _RENEW,
-            [
-                {
-                    **_at(held),
-                    **_values(_SHARE, (*share, *fixed.renyi, fixed.delta_keys)),
-                    **_values((*_SPENT, *_SURCHARGE), (0,) * (2 * _N)),
-                    **_values(_FORMER, (*life.spent.renyi, life.spent.delta)),
-                    **_values(_COUNTED, (0, life.charges)),
-                    **_values(_LIFETIME, _sums(lifetime)),
-                    **_values(_PERIOD, (period.number, period.since, period.until)),
-                }
-            ],
-        ),
-    )
+    row = {
+        **_at(held),
+        **_values(_SHARE, (*share, *fixed.renyi, fixed.delta_keys)),
+        **_values((*_SPENT, *_SURCHARGE), (0,) * (2 * _N)),
+        **_values(_FORMER, (*life.spent.renyi, life.spent.delta)),
+        **_values(_COUNTED, (0, life.charges)),
+        **_values(_LIFETIME, _sums(lifetime)),
+        **_values(_PERIOD, (period.number, period.since, period.until)),
+    }
+    write(transaction, named(_RENEW, [row]))
     return Balance(
         Account.at(old.id, granted),
         fixed,
@@ -261,7 +253,7 @@ def renew(transaction: Transaction, held: Held, limits: Limits, until: int | Non
 def restate(transaction: Transaction, held: Held, state: AccountState, reason: str, strikes: int) -> None:
     """Set whether an account bears charges, and its strikes."""
     row = {**_at(held), **_values(_STATE, (state.value, reason, strikes))}
-    write(transaction, (_RESTATE, [row]))
+    write(transaction, named(_RESTATE, [row]))
 
 
 def give_back(transaction: Transaction, periods: Mapping[str, int], returned: Loss) -> None:
@@ -285,7 +277,7 @@ def give_back(transaction: Transaction, periods: Mapping[str, int], returned: Lo
                 **_values(_FORMER, (*former.renyi, former.delta)),
             }
         )
-    write(transaction, (_RETURN, rows))
+    write(transaction, named(_RETURN, rows))
 
 
 def less(total: Loss, returned: Loss) -> Loss:
@@ -332,18 +324,18 @@ def held_of(row: Row) -> Held:
         raise ValueError(f"account {name!r} stands in the wrong chain")
     fixed, spent, surcharge, former = (row[7 + i * _N : 7 + (i + 1) * _N] for i in range(4))
     charges, former_charges, epsilon, delta, number, since, until, state, reason, strikes, version = row[-11:]
-    lost = _loss(former)
+    lost = loss_of(former)
     balance = Balance(
         Account(name, parent, Kind(kind), limits_of(row[4:7])),
         Capacity(fixed[:-1], fixed[-1]),
-        _loss(spent),
-        _loss(surcharge),
+        loss_of(spent),
+        loss_of(surcharge),
         charges,
         Period(number, since, until),
         Lifetime(
             Fraction(epsilon, NANO),
             Fraction(delta, DELTA_UNIT),
-            lost + _loss(spent),
+            lost + loss_of(spent),
             former_charges + charges,
         ),
         AccountState(state),
@@ -380,7 +372,8 @@ def _capacity(entries: tuple[int, ...]) -> Capacity:
     return Capacity(entries[:-1], entries[-1])
 
 
-def _loss(entries: tuple[int, ...]) -> Loss:
+def loss_of(entries: tuple[int, ...]) -> Loss:
+    """Return the loss in a row's columns: its vector and δ."""
     return Loss(entries[:-1], entries[-1]) if any(entries) else ZERO
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import BigInteger, Integer, bindparam, insert, select, update
 
 from noisegate.ledger import schema
-from noisegate.ledger.bulk import Change, write
+from noisegate.ledger.bulk import write
 from noisegate.ledger.receipts import GENESIS, link
 from noisegate.ledger.records import Receipt, ReceiptKind
-from noisegate.ledger.transaction import Row, Transaction, any_of
+from noisegate.ledger.transaction import Change, Row, Transaction, any_of
 
 _r, _c = schema.receipt.c, schema.chain.c
 _COLUMNS = (_r.dataset, _r.seq, _r.kind, _r.charge, _r.at, _r.body, _r.previous, _r.hash)
@@ -51,10 +51,14 @@ EVERY_HEAD = select(_c.dataset, _c.seq, _c.hash, _c.at)
 
 @dataclass(slots=True)
 class Links:
-    """Receipts to be added to chains, each after the one before it. `ends` are the heads that were read."""
+    """Receipts to be added to chains, each after the one before it. `ends` are the heads that were read.
+
+    `noted` is told where the chains end then.
+    """
 
     ends: Mapping[str, tuple[int, str]]
     at: int
+    noted: dict[str, tuple[int, str]]
     added: list[Receipt] = field(default_factory=list)
     _last: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -68,46 +72,36 @@ class Links:
 
     def changes(self) -> tuple[Change, ...]:
         """Return what writes the receipts, and moves the heads from where they were read."""
+        self.noted.update(self._last)
         begun = [
-            {"dataset": dataset, "seq": seq, "hash": head, "at": self.at}
+            (dataset, seq, head, self.at)
             for dataset, (seq, head) in self._last.items()
             if dataset not in self.ends
         ]
         moved = [
-            {
-                "of": dataset,
-                "from_seq": self.ends[dataset][0],
-                "to_seq": seq,
-                "to_hash": head,
-                "to_at": self.at,
-            }
+            (seq, head, self.at, dataset, self.ends[dataset][0])
             for dataset, (seq, head) in self._last.items()
             if dataset in self.ends
         ]
         rows = [
-            {
-                "dataset": r.dataset,
-                "seq": r.seq,
-                "kind": r.kind.value,
-                "charge": r.charge,
-                "at": r.at,
-                "body": r.body,
-                "previous": r.previous,
-                "hash": r.hash,
-            }
-            for r in self.added
+            (r.dataset, r.seq, r.kind.value, r.charge, r.at, r.body, r.previous, r.hash) for r in self.added
         ]
-        return ((_ADD, rows), (_BEGIN_CHAIN, begun), (_MOVE_HEAD, moved))
+        return (
+            Change(_ADD, tuple(c.name for c in _COLUMNS), rows),
+            Change(_BEGIN_CHAIN, ("dataset", "seq", "hash", "at"), begun),
+            Change(_MOVE_HEAD, ("to_seq", "to_hash", "to_at", "of", "from_seq"), moved),
+        )
 
 
 def links(transaction: Transaction, datasets: Collection[str]) -> Links:
     """Return the ends of chains, to add receipts to."""
-    return links_of(transaction.rows(HEADS, among=transaction.listed(sorted(datasets))), transaction.at)
+    return links_of(transaction, transaction.rows(HEADS, among=transaction.listed(sorted(datasets))))
 
 
-def links_of(heads: Iterable[Row], at: int) -> Links:
-    """Return the ends of chains in rows that were read."""
-    return Links({dataset: (seq, head) for dataset, seq, head in heads}, at)
+def links_of(transaction: Transaction, heads: Iterable[Row]) -> Links:
+    """Return the ends of chains in rows of HEADS."""
+    ends = {dataset: (seq, head) for dataset, seq, head in heads}
+    return Links(ends, transaction.at, transaction.ends)
 
 
 def append(

@@ -26,17 +26,19 @@ from noisegate.ledger.records import (
     charge_body,
     title_of,
 )
-from noisegate.ledger.transaction import Row, Transaction, any_of
+from noisegate.ledger.transaction import Change, Row, Transaction, any_of, named
 from noisegate.ledger.writer import Raised, Together
 from noisegate.privacy.filter import UNBOUNDED, spent_epsilon
 from noisegate.privacy.loss import DELTA_UNIT, NANO
 
 _c, _j = schema.charge.c, schema.job.c
 _ADD = insert(schema.charge).values({_c.id: bindparam("id")})
+_COLUMNS = tuple(column.name for column in schema.charge.columns)
 _ADD_JOB = insert(schema.job)
-_USED = select(_c.principal, _c.key, _c.id, _c.state, _c.fingerprint, _c.request_hash).where(
-    any_of(_c.principal, "principals"), any_of(_c.key, "keys")
-)
+_CANCELLED = exists().where(_j.charge == _c.id, _j.state == JobState.CANCELLED.value)
+_USED = select(
+    *(_c.principal, _c.key, _c.id, _c.state, _c.fingerprint, _c.request_hash), _CANCELLED.label("cancelled")
+).where(any_of(_c.principal, "principals"), any_of(_c.key, "keys"))
 _ASKED = (
     select(_c.id, _c.fingerprint, _c.datasets, _c.conditions, _c.at)
     .where(_c.asker == bindparam("by"), ~exists().where(_j.charge == _c.id))
@@ -103,15 +105,20 @@ def perform(
     write(
         transaction,
         balances.take(done.accounts.values()),
-        (_ADD, charged),
+        Change(_ADD, _COLUMNS, charged),
         *ends.changes(),
         *tallies.changes(rows.tallies, done.tallies.values()),
-        (_ADD_JOB, jobs),
+        named(_ADD_JOB, jobs),
     )
     return results
 
 
-TAKE: Together[Request, Charged | Shortfall | DayFull] = Together(_populations, perform)
+def abandon(transaction: Transaction, results: Sequence[Charged | Shortfall | DayFull]) -> None:
+    """Settle as lost what of these charges was written after all, though their askers were refused."""
+    answers.lose(transaction, [r.id for r in results if isinstance(r, Charged) and not r.earlier])
+
+
+TAKE: Together[Request, Charged | Shortfall | DayFull] = Together(_populations, perform, abandon)
 
 
 def _read(transaction: Transaction, requests: Sequence[Request]) -> tuple[Rows, chain.Links]:
@@ -141,7 +148,7 @@ def _read(transaction: Transaction, requests: Sequence[Request]) -> tuple[Rows, 
         suspended={row[0] for row in suspended},
         tallies={(t.account, t.tier): t for t in map(tallies.tally_of, counted)},
     )
-    return rows, chain.links_of(heads, transaction.at)
+    return rows, chain.links_of(transaction, heads)
 
 
 def _listed_keys(transaction: Transaction, keys: Sequence[IdempotencyKey]) -> dict[str, object]:
@@ -154,8 +161,8 @@ def _listed_keys(transaction: Transaction, keys: Sequence[IdempotencyKey]) -> di
 def _earlier(rows: Sequence[Row]) -> dict[tuple[str, str], tuple[Earlier, str]]:
     """Return what keys were used for; some that were not asked for may be among them."""
     return {
-        (principal, key): (Earlier(id_, ChargeState(state), fingerprint), request_hash)
-        for principal, key, id_, state, fingerprint, request_hash in rows
+        (principal, key): (Earlier(id_, ChargeState(state), fingerprint, bool(cancelled)), request_hash)
+        for principal, key, id_, state, fingerprint, request_hash, cancelled in rows
     }
 
 
@@ -219,23 +226,22 @@ def _periods(numbers: tuple[tuple[str, int], ...]) -> str:
     return canonical(dict(numbers))
 
 
-def _row(asked: Request, number: int, at: int) -> dict[str, object]:
+def _row(asked: Request, number: int, at: int) -> tuple[object, ...]:
+    """Return the values of _COLUMNS."""
     charge, key = asked.charge, asked.charge.idempotency
-    return {
-        "id": number,
-        "fingerprint": charge.fingerprint,
-        "datasets": _names(tuple(sorted(charge.datasets))),
-        "state": ChargeState.OPEN.value,
-        "principal": None if key is None else key.principal,
-        "key": None if key is None else key.key,
-        "request_hash": None if key is None else key.request_hash,
-        "population": charge.accounts[0].partition("/")[0],
-        "asker": charge.asker,
-        "tier": charge.tier,
-        "conditions": charge.conditions,
-        "at": at,
-        "replica": asked.replica,
-    }
+    return (
+        number,
+        charge.fingerprint,
+        _names(tuple(sorted(charge.datasets))),
+        ChargeState.OPEN.value,
+        *((None, None, None) if key is None else (key.principal, key.key, key.request_hash)),
+        charge.accounts[0].partition("/")[0],
+        charge.asker,
+        charge.tier,
+        charge.conditions,
+        at,
+        asked.replica,
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -5,14 +5,14 @@ alone. PROOFS.md, "Charge".
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from noisegate.errors import Blocked, Conflict, InternalError, NoisegateError, NotFound
 from noisegate.ledger.accounts import AccountState
 from noisegate.ledger.records import Charge, ChargeState, Daily, Earlier, IdempotencyKey, Tally
 from noisegate.privacy.filter import Capacity, admits
-from noisegate.privacy.loss import ZERO, Loss
+from noisegate.privacy.loss import INFINITE, ZERO, Loss
 
 WHY_NOT = {
     ChargeState.OPEN: (
@@ -24,10 +24,14 @@ WHY_NOT = {
         "ask the custodian: the plan is closed for everyone until they have looked at it",
     ),
     ChargeState.LOST: (
-        "the request with this idempotency key was cut off by a crash after it was charged",
+        "the request with this idempotency key was cut off after it was charged",
         "its charge stays spent; ask again with a new key",
     ),
 }
+CANCELLED = (
+    "the job with this idempotency key was cancelled",
+    "what it had drawn stays spent, the rest was given back; open it again with a new key",
+)
 
 
 @dataclass(slots=True)
@@ -51,6 +55,25 @@ class Standing:
     reason: str
     version: int
     taken: int = 0
+
+    def after(self, spent: Loss, surcharge: Loss, taken: int) -> "Standing":
+        """Return the account with other sums, and so many more charges of the batch that name it."""
+        return Standing(
+            self.account,
+            self.parent,
+            self.analyst,
+            self.whole,
+            self.capacity,
+            spent,
+            surcharge,
+            self.charges,
+            self.period,
+            self.until,
+            self.state,
+            self.reason,
+            self.version,
+            self.taken + taken,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,25 +163,67 @@ def decide(charges: Sequence[Charge], rows: Rows) -> Decided:
     Needs: `rows` hold the accounts, tallies, keys and suspensions that the charges name, as they stand.
     Argued in PROOFS.md, "Charge".
     """
+    return together(charges, rows) or in_turn(charges, rows)
+
+
+def together(charges: Sequence[Charge], rows: Rows) -> Decided | None:
+    """Decide a batch as `in_turn` does, with one look at each account; None where that does not tell.
+
+    Losses only add, so an account that admits all charges of the batch that name it admits each of them
+    after those before it.
+    """
     done = Decided()
     used = dict(rows.earlier)
+    added: dict[str, list[Charge]] = {}
     for charge in charges:
-        decision = _one(charge, rows, used, done)
-        done.decisions.append(decision)
-        key = charge.idempotency
-        if key is not None and isinstance(decision, Taken):
-            # Its number is not known yet, and is not told: a request that is running only conflicts.
-            running = Earlier(0, ChargeState.OPEN, charge.fingerprint)
-            used[key.principal, key.key] = (running, key.request_hash)
+        held = _bearers(charge, rows, used)
+        if not isinstance(held, list):
+            done.decisions.append(held)
+            continue
+        tallies = _tallies(charge, held, rows, done)
+        if isinstance(tallies, DayFull):
+            return None
+        for standing in held:
+            added.setdefault(standing.account, []).append(charge)
+        _take(charge, held, tallies, used, done)
+    for account, taken in added.items():
+        standing = rows.accounts[account]
+        spent = _total(standing.spent, [charge.loss for charge in taken])
+        more = [charge.surcharges[account] for charge in taken if account in charge.surcharges]
+        surcharge = _total(standing.surcharge, more)
+        if not admits(standing.capacity, spent if surcharge is ZERO else spent + surcharge):
+            return None
+        done.accounts[account] = standing.after(spent, surcharge, len(taken))
     return done
 
 
-def _one(
-    charge: Charge,
-    rows: Rows,
-    used: Mapping[tuple[str, str], tuple[Earlier, str]],
-    done: Decided,
-) -> Decision:
+def in_turn(charges: Sequence[Charge], rows: Rows) -> Decided:
+    """Decide a batch one charge after the other, each on what those before it have left."""
+    done = Decided()
+    used = dict(rows.earlier)
+    for charge in charges:
+        held = _bearers(charge, rows, used)
+        if not isinstance(held, list):
+            done.decisions.append(held)
+            continue
+        held = [done.accounts.get(standing.account, standing) for standing in held]
+        after = _after(charge, held)
+        if isinstance(after, Shortfall):
+            done.decisions.append(after)
+            continue
+        tallies = _tallies(charge, held, rows, done)
+        if isinstance(tallies, DayFull):
+            done.decisions.append(tallies)
+            continue
+        _take(charge, held, tallies, used, done)
+        done.accounts.update(after)
+    return done
+
+
+def _bearers(
+    charge: Charge, rows: Rows, used: Mapping[tuple[str, str], tuple[Earlier, str]]
+) -> list[Standing] | Again | Refused:
+    """Return the accounts that are to bear a charge as they were read, or why none does, sums apart."""
     if charge.idempotency is not None:
         try:
             earlier = earlier_of(charge.idempotency, used)
@@ -167,7 +232,7 @@ def _one(
         if earlier is not None:
             if earlier.state is ChargeState.ANSWERED:
                 return Again(earlier)
-            return Refused(Conflict(*WHY_NOT[earlier.state]))
+            return Refused(Conflict(*(CANCELLED if earlier.cancelled else WHY_NOT[earlier.state])))
     if charge.fingerprint in rows.suspended:
         return Refused(
             Blocked(
@@ -177,40 +242,58 @@ def _one(
         )
     held: list[Standing] = []
     for account in sorted(charge.accounts):  # every account after the one above it
-        standing = done.accounts.get(account) or rows.accounts.get(account)
+        standing = rows.accounts.get(account)
         if standing is None:
             return Refused(NotFound(f"account {account!r} is not open", "ask the custodian to open it"))
         closed = why_closed(standing, rows.at)
         if closed is not None:
             return Refused(closed)
         held.append(standing)
-    named = {standing.account for standing in held}
-    if not {standing.parent for standing in held} <= named | {None}:
-        return Refused(
-            InternalError("a charge leaves out an ancestor of an account it names; nothing was taken")
-        )
-    after = []
+    for standing in held:
+        if standing.parent is not None and standing.parent not in charge.accounts:
+            return Refused(
+                InternalError("a charge leaves out an ancestor of an account it names; nothing was taken")
+            )
+    return held
+
+
+def _after(charge: Charge, held: Sequence[Standing]) -> dict[str, Standing] | Shortfall:
+    """Return what its accounts become with a charge, or the first that cannot bear it."""
+    after = {}
     for standing in held:
         spent, surcharge = standing.spent + charge.loss, standing.surcharge
         if standing.account in charge.surcharges:
             surcharge += charge.surcharges[standing.account]
         if not admits(standing.capacity, spent if surcharge is ZERO else spent + surcharge):
             return _short(standing, charge)
-        after.append((spent, surcharge))
-    tallies = [_tally(standing.account, charge, rows, done) for standing in held if standing.analyst]
-    if charge.daily is not None:
-        for tally in tallies:
-            full = _day_full(tally, charge.daily, rows, done)
-            if full is not None:
-                return full
-    for standing, (spent, surcharge) in zip(held, after, strict=True):
-        moved = done.accounts.get(standing.account)
-        if moved is None:  # the rows that were read stay as they are
-            moved = done.accounts[standing.account] = replace(standing)
-        moved.spent, moved.surcharge, moved.taken = spent, surcharge, moved.taken + 1
+        after[standing.account] = standing.after(spent, surcharge, 1)
+    return after
+
+
+def _take(
+    charge: Charge,
+    held: Sequence[Standing],
+    tallies: Sequence[Tally],
+    used: dict[tuple[str, str], tuple[Earlier, str]],
+    done: Decided,
+) -> None:
+    """Note that a charge is taken, and what its key and its analysts' days become."""
+    done.decisions.append(Taken({standing.account: standing.period for standing in held}))
     for tally in tallies:
         done.tallies[tally.account, tally.tier] = tally
-    return Taken({standing.account: standing.period for standing in held})
+    if charge.idempotency is not None:
+        # Its number is not known yet, and is not told: a request that is running only conflicts.
+        key, running = charge.idempotency, Earlier(0, ChargeState.OPEN, charge.fingerprint)
+        used[key.principal, key.key] = (running, key.request_hash)
+
+
+def _total(before: Loss, added: Sequence[Loss]) -> Loss:
+    """Return losses together, `before` among them."""
+    if len(added) < 2:
+        return before + added[0] if added else before
+    entries = zip(before.renyi, *(loss.renyi for loss in added), strict=True)
+    renyi = tuple([min(total, INFINITE) for total in map(sum, entries)])
+    return Loss(renyi, min(before.delta + sum(loss.delta for loss in added), INFINITE))
 
 
 def why_closed(standing: Standing, at: int) -> Blocked | None:
@@ -251,6 +334,17 @@ def _short(standing: Standing, charge: Charge) -> Shortfall:
     wanted = charge.loss + charge.surcharges.get(standing.account, ZERO)
     counted = standing.spent + standing.surcharge
     return Shortfall(standing.account, standing.whole, standing.capacity, counted, wanted)
+
+
+def _tallies(charge: Charge, held: Sequence[Standing], rows: Rows, done: Decided) -> list[Tally] | DayFull:
+    """Return what the tallies of a charge's analysts become, or which maximum of the day it would pass."""
+    tallies = [_tally(standing.account, charge, rows, done) for standing in held if standing.analyst]
+    if charge.daily is not None:
+        for tally in tallies:
+            full = _day_full(tally, charge.daily, rows, done)
+            if full is not None:
+                return full
+    return tallies
 
 
 def _tally(account: str, charge: Charge, rows: Rows, done: Decided) -> Tally:

@@ -19,7 +19,7 @@ from noisegate.ledger import answers, chain, returns, schema
 from noisegate.ledger.accounts import AccountState
 from noisegate.ledger.bulk import write
 from noisegate.ledger.records import ChargeState, Job, JobState, ReceiptKind, canonical, loss_as_json
-from noisegate.ledger.transaction import Row, Transaction, any_of
+from noisegate.ledger.transaction import Row, Transaction, any_of, named
 from noisegate.ledger.writer import Raised, Together
 from noisegate.privacy.loss import INFINITE, ZERO, Loss
 
@@ -148,7 +148,7 @@ def end(transaction: Transaction, charge: int, state: JobState, answer: str | No
     _settle(transaction, job, state, answer, reason)
     returned = returns.left_over(job.reserved, job.drawn)
     returns.give_back(transaction, job, periods, returned)
-    write(transaction, (_END, [{"of": charge, "to_state": state.value, "at": transaction.at}]))
+    write(transaction, named(_END, [{"of": charge, "to_state": state.value, "at": transaction.at}]))
     body = canonical(
         {
             "state": state.value,
@@ -209,11 +209,11 @@ def _settle(transaction: Transaction, job: Job, state: JobState, answer: str | N
                     f"job {job.charge} has drawn no step, so it has nothing to release",
                     "draw each step before it runs; or cancel the job, which gives back what it reserved",
                 )
-            (closed,) = answers.perform(transaction, [answers.closing(job.charge, answer)])
+            (closed,) = answers.perform(transaction, [answers.closing(job.charge, answer, job=True)])
             if isinstance(closed, Raised):
                 raise closed.error
         case JobState.FAILED:
-            answers.fail(transaction, job.charge, reason)
+            answers.fail(transaction, job.charge, reason, job=True)
         case JobState.CANCELLED:
             # Nothing may be released for it any more, as for one that a crash cut off.
             row = answers.find_charge(transaction, job.charge)

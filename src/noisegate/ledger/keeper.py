@@ -18,11 +18,11 @@ from typing import Self
 
 from noisegate.errors import LedgerUnavailable, SetupError
 from noisegate.ledger.checkpoints import PUT_BACK, Checkpoint, Destination, Held, file_of, gone, signed
+from noisegate.ledger.same import ROLLED_BACK
 from noisegate.ledger.store import Ledger
 
 EVERY_RECEIPTS = 1_000
 LATE = 3  # intervals
-ROLLED_BACK = "it was rolled back or rewritten while the gateway ran"
 _LOOK_SECONDS = 5.0  # how often the ledger is looked at, at least
 
 log = logging.getLogger("noisegate.ledger")

@@ -18,11 +18,11 @@ from sqlalchemy.dialects.postgresql import psycopg as dialect
 from sqlalchemy.sql import ClauseElement
 
 from noisegate.ledger import schema
-from noisegate.ledger.arrays import Sent, array, exactly, filled, spread
+from noisegate.ledger.arrays import Sent, array, exactly, filled
 from noisegate.ledger.migrate import migrate_server
 from noisegate.ledger.server import GATEWAY, check, connect, prepare, server_of, unavailable, unreachable
 from noisegate.ledger.storage import LAST_ENTRY, Storage, changed_meanwhile
-from noisegate.ledger.transaction import Row, Texts, any_of
+from noisegate.ledger.transaction import Change, Row, Texts, any_of
 from noisegate.ledger.wire import Wire
 
 ROWS_AT_A_TIME = 2_000
@@ -33,6 +33,12 @@ ALONE = 1852797300
 
 # What PostgreSQL raises at an entry that breaks a CHECK or cannot be stored; anything else is the storage's.
 _REFUSED = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+# What ends a transaction that stood in another's way, and would not another time.
+_AGAIN = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.LockNotAvailable,
+)
 _TEXTS = Texts(cast("Callable[..., Dialect]", dialect.dialect)(paramstyle="numeric_dollar"))
 
 _a = schema.account.c
@@ -79,6 +85,7 @@ def storage(url: str, clock: Callable[[], int] | None) -> Storage:
         replica=replica,
         refused=_REFUSED,
         failed=(psycopg.Error, OSError),
+        again=_AGAIN,
         unavailable=unavailable,
     )
 
@@ -87,6 +94,7 @@ class PostgresSession:
     """A connection to a ledger's server; see `Session` and `Transaction`."""
 
     def __init__(self, wire: Wire, clock: Callable[[], int] | None, replica: int) -> None:
+        self.ends: dict[str, tuple[int, str]] = {}
         self._at = 0
         self._replica = replica
         self._wire = wire
@@ -120,18 +128,8 @@ class PostgresSession:
     def change(self, statement: ClauseElement, /, **values: object) -> int:
         return self._trip(filled(_TEXTS.of(statement), values))[0].command_tuples or 0
 
-    def change_many(self, statement: ClauseElement, rows: Sequence[Mapping[str, object]], /) -> int:
-        return self.change_all((statement, rows))[0]
-
-    def change_all(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> list[int]:
-        sent = [spread(_TEXTS.of(statement), rows) for statement, rows in changes if rows]
-        counts = iter([result.command_tuples or 0 for result in self._trip(*sent)])
-        return [next(counts) if rows else 0 for _, rows in changes]
-
-    def change_exactly(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> None:
-        for statement, rows in changes:
-            if rows:
-                self._ahead.append(exactly(_TEXTS.of(statement), rows))
+    def change_exactly(self, *changes: Change) -> None:
+        self._ahead += [exactly(_TEXTS.of(change.statement), change) for change in changes if change.rows]
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -178,6 +176,7 @@ class PostgresSession:
     def begin(self) -> None:
         self._ahead, self._holding = [("BEGIN", ())], None
         self._numbers = {}
+        self.ends.clear()
 
     def hold(self, populations: frozenset[str] | None) -> None:
         if populations is None:

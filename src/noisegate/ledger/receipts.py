@@ -28,7 +28,7 @@ def pack(*fields: str) -> bytes:
     True
     """
     encoded = [f.encode() for f in fields]
-    return b"".join(len(e).to_bytes(8, "big") + e for e in encoded)
+    return b"".join([part for e in encoded for part in (len(e).to_bytes(8, "big"), e)])
 
 
 def link(

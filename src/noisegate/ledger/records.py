@@ -186,6 +186,7 @@ class Earlier:
     charge: int
     state: ChargeState
     fingerprint: str
+    cancelled: bool = False  # a job that was cancelled; its charge counts as lost
 
 
 @dataclass(frozen=True, slots=True)

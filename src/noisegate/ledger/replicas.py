@@ -8,6 +8,7 @@ that was cut off for a while and comes back finds them so. PROOFS.md, "Durabilit
 
 import threading
 import time
+from collections.abc import Callable
 
 from noisegate.ledger import answers
 from noisegate.ledger.storage import Session, Storage
@@ -32,9 +33,13 @@ def recover(session: Session) -> int:
 class Presence:
     """A thread that keeps this gateway's number locked, whatever becomes of other sessions, and recovers."""
 
-    def __init__(self, storage: Storage) -> None:
-        """Start. Raises LedgerUnavailable, or what the storage raises, where there is no connection."""
+    def __init__(self, storage: Storage, recognise: Callable[[Session], None]) -> None:
+        """Start. Raises LedgerUnavailable, or what the storage raises, where there is no connection.
+
+        `recognise` looks at each new connection after the first, and raises where it leads to another ledger.
+        """
         self._storage = storage
+        self._recognise = recognise
         self._session: Session | None = storage.connect()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-presence", daemon=True)
@@ -53,6 +58,7 @@ class Presence:
                 if self._session is None or not self._session.alive():
                     self._drop()
                     self._session = self._storage.connect()
+                    self._recognise(self._session)
                 if time.monotonic() - recovered >= RECOVER_SECONDS:
                     recovered = time.monotonic()
                     recover(self._session)

@@ -1,12 +1,14 @@
 """Spending added up by the database from the tallies: a custodian's look at a million charges is quick.
 
-Sums of 64-bit integers may leave 64 bits, so each column is added in two halves, which cannot for the first
-2^31 tallies, and put together here, saturated as `Loss` is. Nothing is decided on these figures.
+A sum of 64-bit integers may leave 64 bits, at which SQLite raises. Each column is then added in two halves,
+which do not for the first 2^31 tallies, and put together here, saturated as `Loss` is. That of pure ε, which
+is INFINITE after any Gaussian noise, always is. Nothing is decided on these figures.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -21,12 +23,13 @@ from sqlalchemy import (
 )
 
 from noisegate.ledger import schema
-from noisegate.ledger.transaction import Row, Transaction
-from noisegate.privacy.loss import INFINITE, ORDERS, ZERO, Loss
+from noisegate.ledger.transaction import Transaction
+from noisegate.privacy.loss import INFINITE, Loss
 
 _t = schema.tally.c
-_SPENT = (*schema.SPENT, "spent_delta")
-_SURCHARGE = (*schema.SURCHARGE, "surcharge_delta")
+# Pure ε last.
+_SPENT = (*schema.SPENT[:-1], "spent_delta", schema.SPENT[-1])
+_SURCHARGE = (*schema.SURCHARGE[:-1], "surcharge_delta", schema.SURCHARGE[-1])
 _HALF = 32
 _SHIFT, _LOW = literal_column("32", Integer), literal_column("4294967295", BigInteger)
 
@@ -67,33 +70,50 @@ def _beneath() -> ColumnElement[bool]:
     return or_(_t.account == bindparam("of"), func.substr(_t.account, 1, length) == bindparam("above"))
 
 
-def _statements(group: Group) -> tuple[Select[tuple[int, ...]], Select[tuple[int, ...]]]:
-    """Return what adds up the losses, and the surcharges of those tallies that have any."""
+def _sums(names: tuple[str, ...]) -> list[ColumnElement[int]]:
+    return [*(func.sum(_t[name]) for name in names[:-1]), *_halves(names[-1:])]
+
+
+_SINCE = (_t.day >= bindparam("since", type_=BigInteger), _beneath())
+
+
+def _statement(group: Group, columns: Callable[[tuple[str, ...]], list[ColumnElement[int]]]) -> Select[Any]:
     # As an expression: in the order of an index, each tally would be looked up by itself.
     key = _t[group.value].concat("") if group is Group.ACCOUNT else _t[group.value]
-    since = (_t.day >= bindparam("since", type_=BigInteger), _beneath())
-    losses = select(key, func.min(_t.day), func.sum(_t.charges), *_halves(_SPENT))
-    surcharges = select(key, *_halves(_SURCHARGE)).where(_t[schema.SURCHARGE[-1]] > 0)
-    return losses.where(*since).group_by(key), surcharges.where(*since).group_by(key)
+    losses = (*columns(_SPENT), *columns(_SURCHARGE))
+    return select(key, func.min(_t.day), func.sum(_t.charges), *losses).where(*_SINCE).group_by(key)
 
 
-_STATEMENTS: Mapping[Group, tuple[Select[tuple[int, ...]], Select[tuple[int, ...]]]] = {
-    group: _statements(group) for group in Group
-}
+_WHOLE = {group: _statement(group, _sums) for group in Group}
+_IN_HALVES = {group: _statement(group, _halves) for group in Group}
 
 
 def spending(transaction: Transaction, account: str, group: Group, since_day: int) -> tuple[Spending, ...]:
     """Return what an account and all beneath it were charged from a day on, added up; "" for all accounts."""
-    losses, surcharges = _STATEMENTS[group]
     above = f"{account}/" if account else ""
     asked = {"since": since_day, "of": account, "above": above, "length": len(above)}
-    extra = {row[0]: _loss(row[1:]) for row in transaction.rows(surcharges, **asked)}
-    return tuple(
-        Spending(of, first, charges, _loss(halves), extra.get(of, ZERO))
-        for of, first, charges, *halves in transaction.rows(losses, **asked)
-    )
+    loss_of = _of_sums
+    try:
+        rows = transaction.rows(_WHOLE[group], **asked)
+    except OverflowError:
+        rows, loss_of = transaction.rows(_IN_HALVES[group], **asked), _of_halves
+    return tuple(Spending(of, first, charges, *_both(loss_of, sums)) for of, first, charges, *sums in rows)
 
 
-def _loss(halves: Row | list[int]) -> Loss:
-    sums = [min((high << _HALF) + low, INFINITE) for high, low in zip(halves[::2], halves[1::2], strict=True)]
-    return Loss(tuple(sums[: len(ORDERS)]), sums[-1])
+def _both(loss_of: Callable[[Sequence[int]], Loss], sums: Sequence[int]) -> tuple[Loss, Loss]:
+    """Return the loss and the surcharge that a row's sums are of."""
+    half = len(sums) // 2
+    return loss_of(sums[:half]), loss_of(sums[half:])
+
+
+def _of_sums(row: Sequence[int]) -> Loss:
+    return _loss((*row[:-2], (row[-2] << _HALF) + row[-1]))
+
+
+def _of_halves(row: Sequence[int]) -> Loss:
+    return _loss([(high << _HALF) + low for high, low in zip(row[::2], row[1::2], strict=True)])
+
+
+def _loss(sums: Sequence[int]) -> Loss:
+    *finite, delta, pure = [min(each, INFINITE) for each in sums]
+    return Loss((*finite, pure), delta)

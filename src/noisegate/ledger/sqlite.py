@@ -8,6 +8,7 @@ TRUSTED for durability: `connect` refuses a connection whose commits might not s
 import fcntl
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -23,14 +24,16 @@ from sqlalchemy.sql import ClauseElement
 from noisegate.errors import LedgerUnavailable, StateLocked
 from noisegate.ledger.migrate import migrate
 from noisegate.ledger.storage import LAST_ENTRY, Storage, changed_meanwhile
-from noisegate.ledger.transaction import Row, Texts
+from noisegate.ledger.transaction import Change, Row, Texts
 
 LEDGER_FILE = "ledger.sqlite"
 LOCK_FILE = "ledger.lock"
 BUSY_SECONDS = 1.0
 _READERS = 64
 _FULL = 2  # what PRAGMA synchronous says of FULL
-_TEXTS = Texts(sqlite.dialect(paramstyle="named"))
+_OVERFLOW = "integer overflow"  # SQLite's words for a sum that leaves 64 bits; its code is that of any error
+_BIND = re.compile(r":(\d+)")
+_TEXTS = Texts(sqlite.dialect(paramstyle="numeric"))
 
 # What SQLite raises at an entry that breaks a CHECK or cannot be stored; anything else is the storage's.
 _REFUSED = (
@@ -151,42 +154,37 @@ class SqliteSession:
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], int]) -> None:
         self.connection = connection
         self.at = 0
+        self.ends: dict[str, tuple[int, str]] = {}
         self._clock = clock
         self._given: dict[str, int] = {}
 
     def rows(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        text = _TEXTS.of(statement)
-        return self.connection.execute(text.sql, {**text.constants, **values}).fetchall()
+        try:
+            return self._run(statement, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if str(error) == _OVERFLOW:
+                raise OverflowError from error
+            raise
 
     def gather(self, *asked: tuple[ClauseElement, Mapping[str, object]]) -> list[list[Row]]:
         return [self.rows(statement, **values) for statement, values in asked]
 
     def each(self, statement: ClauseElement, /, **values: object) -> Iterator[Row]:
-        text = _TEXTS.of(statement)
-        return self.connection.execute(text.sql, {**text.constants, **values})
+        return self._run(statement, values)
 
     def row(self, statement: ClauseElement, /, **values: object) -> Row | None:
         rows = self.rows(statement, **values)
         return rows[0] if rows else None
 
     def change(self, statement: ClauseElement, /, **values: object) -> int:
-        text = _TEXTS.of(statement)
-        return self.connection.execute(text.sql, {**text.constants, **values}).rowcount
+        return self._run(statement, values).rowcount
 
-    def change_many(self, statement: ClauseElement, rows: Sequence[Mapping[str, object]], /) -> int:
-        if not rows:
-            return 0
-        text = _TEXTS.of(statement)
-        filled = [{**text.constants, **row} for row in rows] if text.constants else rows
-        return self.connection.executemany(text.sql, filled).rowcount
-
-    def change_all(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> list[int]:
-        return [self.change_many(statement, rows) for statement, rows in changes]
-
-    def change_exactly(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> None:
-        for statement, rows in changes:
-            if self.change_many(statement, rows) != len(rows):
-                raise changed_meanwhile()
+    def change_exactly(self, *changes: Change) -> None:
+        for change in changes:
+            if change.rows:
+                sql, rows = _by_place(change)
+                if self.connection.executemany(sql, rows).rowcount != len(change.rows):
+                    raise changed_meanwhile()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -224,6 +222,7 @@ class SqliteSession:
     def begin(self) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
         self._given.clear()
+        self.ends.clear()
 
     def hold(self, populations: frozenset[str] | None) -> None:  # noqa: ARG002  BEGIN IMMEDIATE holds all
         self.at = self.now()
@@ -247,6 +246,33 @@ class SqliteSession:
 
     def close(self) -> None:
         self.connection.close()
+
+    def _run(self, statement: ClauseElement, values: Mapping[str, object]) -> sqlite3.Cursor:
+        text = _TEXTS.of(statement)
+        given = {**text.constants, **values} if text.constants else values
+        return self.connection.execute(_numbered(text.sql), [given[name] for name in text.binds])
+
+
+@cache
+def _numbered(sql: str) -> str:
+    """Return a statement with its binds as SQLite counts them, so that values can be given by place.
+
+    >>> _numbered("SELECT a FROM t WHERE b = :1 AND c = :2")
+    'SELECT a FROM t WHERE b = ?1 AND c = ?2'
+    """
+    return _BIND.sub(r"?\1", sql)
+
+
+def _by_place(change: Change) -> tuple[str, Sequence[Row]]:
+    """Return a change's text, and its rows of values in the order of the text's binds."""
+    text = _TEXTS.of(change.statement)
+    if change.names == text.binds:
+        return _numbered(text.sql), change.rows
+    names = (*change.names, *text.constants)
+    constants, places = tuple(text.constants.values()), [names.index(name) for name in text.binds]
+    return _numbered(text.sql), [
+        tuple([whole[place] for place in places]) for whole in ((*row, *constants) for row in change.rows)
+    ]
 
 
 @cache
@@ -276,5 +302,6 @@ def storage(directory: Path, clock: Callable[[], int]) -> Storage:
         replica=0,
         refused=_REFUSED,
         failed=(sqlite3.Error, OSError),
+        again=(),
         unavailable=unavailable,
     )

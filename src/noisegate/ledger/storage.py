@@ -70,6 +70,7 @@ class Storage:
         replica: the number of this gateway among those that share it, 0 where none can.
         refused: what a session raises at a value that breaks a CHECK or cannot be stored.
         failed: what else it raises, when the storage itself fails.
+        again: those of `failed` that say for certain that the transaction was undone, and may not come again.
         unavailable: the one error that callers see of `failed`, whatever the reason.
     """
 
@@ -80,4 +81,5 @@ class Storage:
     replica: int
     refused: tuple[type[Exception], ...]
     failed: tuple[type[Exception], ...]
+    again: tuple[type[Exception], ...]
     unavailable: Callable[[BaseException | None], LedgerUnavailable]

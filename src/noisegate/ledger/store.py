@@ -7,40 +7,21 @@ Every release is charged here before a private row is read; what cannot be writt
 one thread's work, reading anyone's. PROOFS.md, "Charge", "Durability" and "Stored answers".
 """
 
-import threading
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager, closing
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from sqlalchemy import select
-
-from noisegate.errors import SetupError, Throttled
-from noisegate.ledger import (
-    answers,
-    audit,
-    balances,
-    chain,
-    charges,
-    jobs,
-    periods,
-    replicas,
-    schema,
-    spending,
-    sqlite,
-    states,
-    tallies,
-    tokens,
-    versions,
-)
+from noisegate.errors import LedgerUnavailable, SetupError
+from noisegate.ledger import answers, charges, jobs, periods, replicas, same, sqlite, states, tokens, versions
 from noisegate.ledger.accounts import Account, AccountState, Balance, Kind, Lifetime, Period
+from noisegate.ledger.books import Books
 from noisegate.ledger.decide import DayFull, Shortfall
-from noisegate.ledger.memory import Memory
-from noisegate.ledger.readers import Readers
 from noisegate.ledger.records import (
     Asked,
     Charge,
@@ -56,7 +37,6 @@ from noisegate.ledger.records import (
     ReceiptKind,
     Role,
     StoredAnswer,
-    Suspended,
     Tally,
     Token,
 )
@@ -91,25 +71,22 @@ __all__ = [
     "Token",
 ]
 
-_ANSWERS_REMEMBERED = 512
-_LONGEST_REMEMBERED = 64 * 1024
-_TOKENS_REMEMBERED = 1024
-_NAME = select(schema.ledger.c.id)
+_log = logging.getLogger("noisegate.ledger")
 
 
 def _now() -> int:
     return int(time.time())
 
 
-class Ledger:
-    """One open ledger; any number of threads may use it.
+class Ledger(Books):
+    """One open ledger; any number of threads may use it. What only reads is in `Books`.
 
     On SQLite the state directory is this process's alone; a ledger on a server may be open in many.
 
     Attributes:
         id: the ledger's own name, random, made with it.
         signer: signs what the custodian declares.
-        keys: the public keys whose signatures are this ledger's: the signer's, and others that are known.
+        keys: the signer's public key, and others that are known.
         distrusted: why nothing more is written to it, "" where it is.
     """
 
@@ -123,20 +100,13 @@ class Ledger:
         known_keys: Collection[str] = (),
     ) -> None:
         """Take storage that is migrated and recovered, and the lock on its directory; use `open`."""
+        super().__init__(storage, clock, frozenset({signer.public, *known_keys}))
         self.id = name
         self.signer = signer
-        self.keys = frozenset({signer.public, *known_keys})
         self.distrusted = ""
-        self._auditing = threading.Lock()
-        self._storage = storage
         self._lock = lock
-        self._clock = clock
-        self._latest = 0  # the latest time seen, so that no token lives again when a clock is set back
-        self._writer = Writer(storage)
-        self._readers = Readers(storage)
-        self._presence = replicas.Presence(storage) if storage.shared else None
-        self._answers: Memory[str, StoredAnswer] = Memory(_ANSWERS_REMEMBERED)
-        self._tokens: Memory[str, Token] = Memory(_TOKENS_REMEMBERED)
+        self._writer = Writer(storage, self._recognise)
+        self._presence = replicas.Presence(storage, self._recognise) if storage.shared else None
 
     @classmethod
     def open(
@@ -173,7 +143,7 @@ class Ledger:
             try:
                 with closing(storage.connect()) as session:
                     replicas.recover(session)
-                    (name,) = session.rows(_NAME)[0]
+                    (name,) = session.rows(same.NAME)[0]
                 signer = Signer.open(directory)
                 return cls(storage, lock, clock or _now, name, signer, known_keys)
             except storage.failed as error:
@@ -197,11 +167,6 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shut()
-
-    def now(self) -> int:
-        """Return the ledger's time, seconds since 1970 UTC: the clock's, and never before any entry's."""
-        with self._reading() as session:
-            return session.now()
 
     def open_account(self, account: Account, *, until: int | None = None, by: str = "") -> None:
         """Open an account with its first period; opening it again with the same limits is no change.
@@ -290,26 +255,6 @@ class Ledger:
         """
         return self._writer.run(lambda t: states.strike(t, accounts, reason, lock_after, body))
 
-    def find_account(self, account: str) -> Balance | None:
-        """Return an account with what it has spent, None where it is not open."""
-        with self._reading() as transaction:
-            return balances.read(transaction, account)
-
-    def limits(self, accounts: Collection[str]) -> dict[str, Limits]:
-        """Return the present limits of those of the accounts that are open."""
-        with self._reading() as transaction:
-            return balances.limits(transaction, accounts)
-
-    def closed(self, accounts: Collection[str]) -> dict[str, tuple[AccountState, str]]:
-        """Return those of the accounts that are suspended or locked, each with the reason."""
-        with self._reading() as transaction:
-            return states.closed(transaction, accounts)
-
-    def accounts(self) -> tuple[Balance, ...]:
-        """Return all accounts, parents before their children."""
-        with self._reading() as transaction:
-            return balances.read_all(transaction)
-
     def charge(self, charge: Charge) -> Charged:
         """Take a loss from every account named, durably, or raise and take nothing.
 
@@ -328,43 +273,6 @@ class Ledger:
         if isinstance(taken, DayFull):
             raise charges.day_full(taken)
         return taken
-
-    def asked(self, asker: str, most: int) -> tuple[Asked, ...]:
-        """Return an asker's last charged questions, newest first, at most so many; jobs are no questions."""
-        with self._reading() as session:
-            return charges.asked(session, asker, most)
-
-    def tallies(self, account: str = "", since_day: int = 0) -> tuple[Tally, ...]:
-        """Return what was charged by day and tier to analysts' accounts, of one and all beneath it.
-
-        Args:
-            account: "" for all accounts.
-            since_day: days since 1970-01-01 UTC.
-        """
-        with self._reading() as session:
-            return tallies.since(session, account, since_day)
-
-    def spending(
-        self, account: str, group: spending.Group, since_day: int = 0
-    ) -> tuple[spending.Spending, ...]:
-        """Return the tallies of an account and all beneath it, added up by account, tier or day.
-
-        Args:
-            account: "" for all accounts.
-            group: what to add up by.
-            since_day: days since 1970-01-01 UTC.
-        """
-        with self._reading() as session:
-            return spending.spending(session, account, group, since_day)
-
-    def find_idempotent(self, key: IdempotencyKey) -> Earlier | None:
-        """Return the charge that a key paid for, None if it never did.
-
-        Raises:
-            Conflict: it paid for another request.
-        """
-        with self._reading() as transaction:
-            return charges.find_idempotent(transaction, key)
 
     def close(self, charge: int, answer: str) -> StoredAnswer:
         """Store the answer to a charge, durably, and return the one to release.
@@ -420,85 +328,23 @@ class Ledger:
         """
         return self._writer.run(lambda t: jobs.end(t, charge, state, answer, reason))
 
-    def job(self, charge: int) -> Job | None:
-        """Return a job as it stands, None where the charge is none or not in steps."""
-        with self._reading() as session:
-            return jobs.find(session, charge)
-
-    def jobs(self, asker: str | None = None) -> tuple[Job, ...]:
-        """Return all jobs, or those of one asker, newest first."""
-        with self._reading() as session:
-            return jobs.find_all(session, asker)
-
-    def find_answer(self, fingerprint: str) -> StoredAnswer | None:
-        """Return the answer stored under a fingerprint, with its receipts, or None."""
-        known = self._answers.get(fingerprint)
-        if known is not None:
-            return known
-        with self._reading() as transaction:
-            found = answers.find(transaction, fingerprint)
-        # An answer never changes, so it is never forgotten; long ones are read again each time.
-        if found is not None and len(found.answer) <= _LONGEST_REMEMBERED:
-            self._answers.put(fingerprint, found, self._answers.age)
-        return found
-
-    def is_suspended(self, fingerprint: str) -> bool:
-        """Return whether charges for a fingerprint are refused since one failed."""
-        with self._reading() as transaction:
-            return answers.is_suspended(transaction, fingerprint)
-
-    def suspended(self) -> tuple[Suspended, ...]:
-        """Return the plans that failed after a charge and have not been opened again, oldest first."""
-        with self._reading() as transaction:
-            return answers.suspended(transaction)
-
     def unsuspend(self, fingerprint: str) -> None:
         """Let a fingerprint be charged again; the custodian's decision. Raises NotFound if it may be."""
         self._writer.run(lambda transaction: answers.unsuspend(transaction, fingerprint))
-
-    def receipts_of(self, charge: int, kind: ReceiptKind) -> tuple[Receipt, ...]:
-        """Return the receipts of one kind on a charge, one a dataset."""
-        with self._reading() as transaction:
-            return chain.of_charge(transaction, charge, kind)
-
-    def receipts(self, dataset: str, after_seq: int = 0, limit: int = 100) -> tuple[Receipt, ...]:
-        """Return at most `limit` receipts of a dataset's chain, from the one after `after_seq` on."""
-        with self._reading() as transaction:
-            return chain.after(transaction, dataset, after_seq, limit)
-
-    def heads(self) -> Mapping[str, tuple[int, str, int]]:
-        """Return where each chain ends: the number, hash and time of its last receipt, all of one moment."""
-        with self._reading() as session:
-            return {name: (seq, hash_, at) for name, seq, hash_, at in session.rows(chain.EVERY_HEAD)}
-
-    def receipt(self, id_: str) -> Receipt | None:
-        """Return the receipt with an id such as `liver:17`, None where there is none."""
-        dataset, _, seq = id_.rpartition(":")
-        if not (seq.isascii() and seq.isdecimal() and len(seq) < 19):
-            return None
-        with self._reading() as transaction:
-            return chain.one(transaction, dataset, int(seq))
-
-    def verify(self) -> audit.Report:
-        """Check all rows against the receipts, of which one thread at a time may wait; see `audit.py`.
-
-        Raises:
-            Throttled: another does already.
-        """
-        if not self._auditing.acquire(blocking=False):
-            raise Throttled(
-                "the whole ledger is being checked already", "ask again when that check is done, in a while"
-            )
-        try:
-            with self._readers.apart() as session, session.snapshot():
-                return audit.verify_rows(session, self.keys)
-        finally:
-            self._auditing.release()
 
     def distrust(self, reason: str) -> None:
         """Write nothing more until the ledger is opened anew: it is not what it was, for a public reason."""
         self.distrusted = reason
         self._writer.distrust(reason)
+
+    def _recognise(self, session: Session) -> None:
+        """Distrust the ledger, and raise, where a new connection leads to another state than was written."""
+        if not self.distrusted:
+            if same.is_same(session, self.id, self._writer.ends):
+                return
+            _log.critical("the ledger that was connected to anew lacks what was written before")
+            self.distrust(same.ROLLED_BACK)
+        raise LedgerUnavailable(self.distrusted)
 
     def register_version(self, dataset: str, declaration: str, digest: str) -> int:
         """Record a snapshot of a dataset and return its version, one more than the last.
@@ -511,16 +357,6 @@ class Ledger:
         return self._writer.run(
             lambda transaction: versions.register(transaction, dataset, declaration, digest)
         )
-
-    def current_version(self, dataset: str) -> int | None:
-        """Return the number of a dataset's last version, None where none is registered."""
-        with self._reading() as transaction:
-            return versions.current(transaction, dataset)
-
-    def find_version(self, dataset: str, version: int) -> DataVersion | None:
-        """Return a registered version with its declaration and digest, None where there is none."""
-        with self._reading() as transaction:
-            return versions.one(transaction, dataset, version)
 
     def create_token(
         self,
@@ -535,36 +371,12 @@ class Ledger:
         self._writer.run(lambda transaction: tokens.add(transaction, token, secret))
         return token, secret
 
-    def find_token(self, secret: str) -> Token | None:
-        """Return the valid token of a secret; None if it is unknown, revoked or expired."""
-        key, age = tokens.hash_of(secret), self._tokens.age
-        found = self._tokens.get(key)
-        if found is None:
-            with self._reading() as transaction:
-                found = tokens.find(transaction, secret)
-                self._latest = max(self._latest, transaction.now())
-            if found is not None and not self._storage.shared:  # another gateway may revoke it
-                self._tokens.put(key, found, age)
-        if found is None or found.revoked is not None:
-            return None
-        self._latest = max(self._latest, self._clock())
-        expired = found.expires is not None and found.expires <= datetime.fromtimestamp(self._latest, UTC)
-        return None if expired else found
-
-    def list_tokens(self) -> tuple[Token, ...]:
-        """Return all tokens, oldest first, revoked and expired ones too."""
-        with self._reading() as transaction:
-            return tokens.read_all(transaction)
-
     def revoke_token(self, token: str) -> None:
         """Revoke a token by its id, from this moment on. Raises NotFound for an unknown one."""
         try:
             self._writer.run(lambda transaction: tokens.revoke(transaction, token, transaction.at))
         finally:
             self._tokens.forget()
-
-    def _reading(self) -> AbstractContextManager[Session]:
-        return self._readers.lend()
 
 
 def _on_server(url: str, clock: Callable[[], int] | None) -> Storage:

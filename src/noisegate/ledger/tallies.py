@@ -6,10 +6,10 @@ from dataclasses import replace
 from sqlalchemy import BigInteger, Integer, bindparam, func, insert, or_, select, update
 
 from noisegate.ledger import schema
-from noisegate.ledger.balances import less
-from noisegate.ledger.bulk import Change, write
+from noisegate.ledger.balances import less, loss_of
+from noisegate.ledger.bulk import write
 from noisegate.ledger.records import Tally
-from noisegate.ledger.transaction import Row, Transaction, any_of
+from noisegate.ledger.transaction import Change, Row, Transaction, any_of
 from noisegate.privacy.loss import Loss
 
 SECONDS_A_DAY = 86_400
@@ -19,7 +19,7 @@ _SPENT = (*schema.SPENT, "spent_delta")
 _SURCHARGE = (*schema.SURCHARGE, "surcharge_delta")
 _KEY = ("account", "day", "tier")
 _HELD = ("charges", *_SPENT, *_SURCHARGE, "amount")
-_NEW = tuple(f"new_{name}" for name in _HELD)
+_SETTING = (*(f"new_{name}" for name in _HELD), "of", "on", "for_tier")
 _N = schema.ORDER_COUNT + 1
 
 _ADD = insert(schema.tally)
@@ -74,12 +74,13 @@ def since(transaction: Transaction, account: str, day: int) -> tuple[Tally, ...]
 
 def changes(before: Mapping[tuple[str, str], Tally], after: Iterable[Tally]) -> tuple[Change, Change]:
     """Return what writes tallies of one day; `before` are those there were, by account and tier."""
-    added = [t for t in after if (t.account, t.tier) not in before]
-    moved = [t for t in after if (t.account, t.tier) in before]
-    return (
-        (_ADD, [dict(zip((*_KEY, *_HELD), (*_key(t), *_held(t)), strict=True)) for t in added]),
-        (_SET, [_setting(t) for t in moved]),
-    )
+    added, moved = [], []
+    for tally in after:
+        if (tally.account, tally.tier) in before:
+            moved.append(_setting(tally))
+        else:
+            added.append((tally.account, tally.day, tally.tier, *_held(tally)))
+    return Change(_ADD, (*_KEY, *_HELD), added), Change(_SET, _SETTING, moved)
 
 
 def give_back(
@@ -88,32 +89,24 @@ def give_back(
     """Take what a job gave back off the tallies that it was charged on; `at` is when it was charged."""
     listed = transaction.listed(sorted(accounts))
     found = [tally_of(row) for row in transaction.rows(ON_DAY, among=listed, on=day_of(at))]
-    rows = [
-        _setting(replace(tally, spent=less(tally.spent, returned), amount=tally.amount - amount))
+    less_now = [
+        replace(tally, spent=less(tally.spent, returned), amount=tally.amount - amount)
         for tally in found
         if tally.tier == tier
     ]
-    write(transaction, (_SET, rows))
+    write(transaction, Change(_SET, _SETTING, [_setting(tally) for tally in less_now]))
 
 
 def tally_of(row: Row) -> Tally:
     """Return the tally in a row."""
-    account, day, tier, charges, *entries, amount = row
-    spent, surcharge = tuple(entries[:_N]), tuple(entries[_N:])
-    return Tally(
-        account, day, tier, charges, Loss(spent[:-1], spent[-1]), Loss(surcharge[:-1], surcharge[-1]), amount
-    )
+    account, day, tier, charges = row[:4]
+    return Tally(account, day, tier, charges, loss_of(row[4 : 4 + _N]), loss_of(row[4 + _N : -1]), row[-1])
 
 
-def _key(tally: Tally) -> tuple[str, int, str]:
-    return tally.account, tally.day, tally.tier
+def _setting(tally: Tally) -> tuple[object, ...]:
+    return (*_held(tally), tally.account, tally.day, tally.tier)
 
 
 def _held(tally: Tally) -> tuple[int, ...]:
     spent, surcharge = tally.spent, tally.surcharge
     return (tally.charges, *spent.renyi, spent.delta, *surcharge.renyi, surcharge.delta, tally.amount)
-
-
-def _setting(tally: Tally) -> dict[str, object]:
-    new = zip(_NEW, _held(tally), strict=True)
-    return {"of": tally.account, "on": tally.day, "for_tier": tally.tier, **dict(new)}

@@ -17,6 +17,21 @@ from sqlalchemy.sql.compiler import SQLCompiler
 Row = tuple[Any, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An INSERT or UPDATE to be run for each of many rows of values; `names` are their binds, in order."""
+
+    statement: ClauseElement
+    names: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+
+
+def named(statement: ClauseElement, rows: Sequence[Mapping[str, object]]) -> Change:
+    """Return the change of rows of values that are given by bind name, all with the same names."""
+    names = tuple(rows[0]) if rows else ()
+    return Change(statement, names, [tuple([row[name] for name in names]) for row in rows])
+
+
 class Transaction(Protocol):
     """An open transaction. Values are given by bind name."""
 
@@ -28,8 +43,12 @@ class Transaction(Protocol):
     def lately(self) -> int:
         """A time not after `at`, and on nearly all days of the same day, without asking the database."""
 
+    @property
+    def ends(self) -> dict[str, tuple[int, str]]:
+        """The last receipt of each chain that this transaction has added to, as who adds them has noted."""
+
     def rows(self, statement: ClauseElement, /, **values: object) -> list[Row]:
-        """Return all rows of a statement."""
+        """Return all rows of a statement. Raises OverflowError where a sum leaves 64 bits, on SQLite."""
 
     def gather(self, *asked: tuple[ClauseElement, Mapping[str, object]]) -> list[list[Row]]:
         """Return the rows of several statements, in order, for one way to the database and back."""
@@ -43,19 +62,11 @@ class Transaction(Protocol):
     def change(self, statement: ClauseElement, /, **values: object) -> int:
         """Run a statement that changes rows and return how many it changed."""
 
-    def change_many(self, statement: ClauseElement, rows: Sequence[Mapping[str, object]], /) -> int:
-        """Run an INSERT or UPDATE for each row of values and return how many rows it changed in all.
+    def change_exactly(self, *changes: "Change") -> None:
+        """Make changes, in order; each row of their values changes exactly one row, and none the same.
 
-        No two rows of values change the same row: PostgreSQL takes them all at once.
-        """
-
-    def change_all(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> list[int]:
-        """Do `change_many` for several statements, in order, for one way to the database and back."""
-
-    def change_exactly(self, *changes: tuple[ClauseElement, Sequence[Mapping[str, object]]]) -> None:
-        """Do `change_many` for several statements, in order; each row of values changes exactly one row.
-
-        PostgreSQL may be asked only when something is read next, or with the commit.
+        PostgreSQL takes the rows of a change all at once, and may be asked only when something is read
+        next, or with the commit.
 
         Raises:
             InternalError: some row of values changed none. It, and what the database raises at a value, may

@@ -6,6 +6,8 @@ while the last commit was syncing goes into the next one, and requests of one ki
 together. Clients that were answered together tend to come back together, so after them the writer waits
 for as many again, at most as long as the last commit took, which is what waiting can save; a lone client
 never waits for company.
+A connection that breaks under a commit leaves open what became of it. So the next transaction first settles
+what nobody was told of, and a new connection is used only where the ledger has what was written before.
 PROOFS.md, "Charge" and "Durability".
 """
 
@@ -13,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +25,8 @@ from noisegate.ledger.transaction import Transaction
 
 MOST_IN_A_COMMIT = 256
 LONGEST_WAIT = 0.05  # seconds; a disk that once took longer may be quick again
+AGAIN_SECONDS = 0.05  # time for whoever stood in the way to go on
+SETTLE_SECONDS = 1.0  # how long what nobody was told of waits for company before it is settled alone
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -45,10 +49,13 @@ class Together(Generic[R, T]):
             rows that never change.
         perform: the results in the order of the requests, those of failed ones as `Raised`. What it
             raises itself undoes all of its work, and each request is then performed alone.
+        abandon: given results whose commit nobody knows of, with all trees held: settles those that were
+            written after all, as nobody was told of them. None where there is nothing to settle.
     """
 
     populations: Callable[[Transaction, Sequence[R]], frozenset[str]]
     perform: Callable[[Transaction, Sequence[R]], list[T | Raised]]
+    abandon: Callable[[Transaction, Sequence[T]], None] | None = None
 
 
 @dataclass(slots=True)
@@ -70,8 +77,19 @@ class _Pending:
 class Writer:
     """Runs work, each piece whole or not at all, and returns once it is on disk."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        recognise: Callable[[Session], None] = lambda _: None,
+    ) -> None:
+        """Take the storage, and what looks at each new connection before it is used.
+
+        `recognise` raises, having called `distrust`, where the ledger is not the one that was written to.
+        """
         self._storage = storage
+        self._recognise = recognise
+        self._ends: dict[str, tuple[int, str]] = {}
+        self._unsure: list[tuple[Together[Any, Any], Any]] = []  # kinds and results that nobody was told of
         self._queue: deque[_Pending] = deque()
         self._waiting = threading.Condition()
         self._stopped = False
@@ -80,6 +98,11 @@ class Writer:
         self._patience = 0.0  # seconds
         self._process = os.getpid()
         self._thread: threading.Thread | None = None
+
+    @property
+    def ends(self) -> Mapping[str, tuple[int, str]]:
+        """The last receipt of each chain that was written to: its number and hash, committed."""
+        return dict(self._ends)
 
     def run(self, work: Callable[[Transaction], T]) -> T:
         """Run work in a transaction that holds all trees, and return its result once that is durable.
@@ -143,7 +166,8 @@ class Writer:
     def _take(self) -> list[_Pending]:
         with self._waiting:
             while not self._queue and not self._stopped:
-                self._waiting.wait()
+                if not self._waiting.wait(SETTLE_SECONDS if self._unsure else None):
+                    return []
             if self._company > 1:
                 self._waiting.wait_for(self._all_here, self._patience)
             return [self._queue.popleft() for _ in range(min(len(self._queue), MOST_IN_A_COMMIT))]
@@ -155,7 +179,7 @@ class Writer:
         batch: list[_Pending] = []
         session = None
         try:
-            while batch := self._take():
+            while (batch := self._take()) or not self._stopped:
                 session = self._commit(batch, session)
                 self._company = min(len(batch) + len(self._queue), MOST_IN_A_COMMIT)
                 batch = []
@@ -176,20 +200,36 @@ class Writer:
             if session is not None and not session.alive():
                 session.close()
                 session = None
-            session = session or self._storage.connect()
-            outcomes = self._carry_out(session, batch)
+            if session is None:
+                session = self._storage.connect()
+                self._recognise(session)
+            outcomes = self._carry_out_again(session, batch)
         except Exception as error:
             # Closing undoes the transaction; the next batch connects anew.
             if session is not None:
                 session.close()
-            if not isinstance(error, self._storage.failed):
+            if self._distrusted:
+                self._unsure = []
+                refused = _not_the_same(self._distrusted)
+            elif isinstance(error, self._storage.failed):
+                refused = self._storage.unavailable(error)
+            else:
                 raise
             for pending in batch:
-                pending.tell(Raised(self._storage.unavailable(error)))
+                pending.tell(Raised(refused))
             return None
         for pending, outcome in zip(batch, outcomes, strict=True):
             pending.tell(outcome)
         return session
+
+    def _carry_out_again(self, session: Session, batch: Sequence[_Pending]) -> list[Any]:
+        """Carry out a batch, once more where others stood in its way and nothing of it was done."""
+        try:
+            return self._carry_out(session, batch)
+        except self._storage.again:
+            session.rollback()
+            time.sleep(AGAIN_SECONDS)
+            return self._carry_out(session, batch)
 
     def _carry_out(self, session: Session, batch: Sequence[_Pending]) -> list[Any]:
         """Do all that a batch asks for, and return what came of each request once it is on disk."""
@@ -198,7 +238,7 @@ class Writer:
             kinds.setdefault(place if pending.kind is None else -id(pending.kind), []).append(place)
         groups = [(batch[places[0]].kind, places) for places in kinds.values()]
         outcomes: list[Any] = [None] * len(batch)
-        touched: frozenset[str] | None = frozenset()
+        touched: frozenset[str] | None = None if self._unsure else frozenset()
         session.begin()
         try:
             for kind, places in groups:
@@ -207,6 +247,7 @@ class Writer:
                 else:
                     touched |= kind.populations(session, [batch[place].request for place in places])
             session.hold(touched)
+            self._settle(session)
             for kind, places in groups:
                 requests = [batch[place].request for place in places]
                 done = (
@@ -214,7 +255,7 @@ class Writer:
                 )
                 for place, outcome in zip(places, done, strict=True):
                     outcomes[place] = outcome
-            self._end(session)
+            self._end(session, batch, outcomes)
         except Exception as error:
             if isinstance(error, self._storage.failed) and not isinstance(error, self._storage.refused):
                 raise
@@ -222,28 +263,54 @@ class Writer:
             session.rollback()
             session.begin()
             session.hold(None)
+            self._alone(session, self._settle)
             outcomes = [self._alone(session, _piece(pending)) for pending in batch]
-            self._end(session)
+            self._end(session, batch, outcomes)
         return outcomes
 
-    def _end(self, session: Session) -> None:
+    def _settle(self, transaction: Transaction) -> None:
+        """Settle what was written although nobody was told; all trees are held, so it is known by now."""
+        results: dict[int, tuple[Together[Any, Any], list[Any]]] = {}
+        for kind, result in self._unsure:
+            results.setdefault(id(kind), (kind, []))[1].append(result)
+        for kind, those in results.values():
+            if kind.abandon is not None:
+                kind.abandon(transaction, those)
+
+    def _end(self, session: Session, batch: Sequence[_Pending], outcomes: Sequence[Any]) -> None:
         started = time.perf_counter()
-        session.commit()
+        try:
+            session.commit()
+        except Exception as error:
+            certain = (*self._storage.refused, *self._storage.again)
+            if isinstance(error, self._storage.failed) and not isinstance(error, certain):
+                self._unsure += [
+                    (pending.kind, outcome)
+                    for pending, outcome in zip(batch, outcomes, strict=True)
+                    if pending.kind is not None and pending.kind.abandon and not isinstance(outcome, Raised)
+                ]
+            raise
+        self._unsure = []
+        self._ends |= session.ends
         self._patience = min(time.perf_counter() - started, LONGEST_WAIT)
 
     def _alone(self, session: Session, work: Callable[[Transaction], Any]) -> Any:
         """Run one piece of work inside a savepoint; storage errors go through, they end the whole batch."""
+        ends = dict(session.ends)
         try:
             with session.savepoint():
                 return work(session)
         except self._storage.refused as error:
             refused: Exception = InternalError("the ledger cannot hold such an entry; nothing was taken")
             refused.__cause__ = error
-            return Raised(refused)
+            outcome = Raised(refused)
         except self._storage.failed:
             raise
         except Exception as error:  # noqa: BLE001  it is the caller's, and must not touch the others' work
-            return Raised(error)
+            outcome = Raised(error)
+        session.ends.clear()
+        session.ends.update(ends)
+        return outcome
 
 
 def _not_the_same(reason: str) -> LedgerUnavailable:

@@ -2,13 +2,52 @@
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Protocol
 
 from noisegate.ask.answer import Answer
 from noisegate.ask.question import Question
 from noisegate.gate.access import Asker
+from noisegate.genomics.recipe import Request
 
 Json = dict[str, object]
+
+
+class Genomes(Protocol):
+    """What can be asked of genomes. `app.genomes.Genomes` is one."""
+
+    def share(self, asker: Asker, request: Request, idempotency_key: str | None) -> Json:
+        """Charge for a release, and have it made; or find the one that was made before."""
+
+    def explain(self, asker: Asker, request: Request) -> Json:
+        """Say what a release would do, lose and warn of."""
+
+    def advise(
+        self,
+        asker: Asker,
+        reference: str,
+        *,
+        people: int,
+        variants: int,
+        epsilon: Fraction,
+        delta: Fraction,
+    ) -> Json:
+        """Compare all methods on public data and recommend one, or none."""
+
+    def releases(self, asker: Asker) -> list[Json]:
+        """List the releases that the asker may know of, newest first."""
+
+    def release(self, asker: Asker, release: str) -> Json:
+        """Show one release."""
+
+    def file(self, asker: Asker, release: str, name: str) -> tuple[Path, str]:
+        """Return the path of a file that is given out, and its SHA-256 in hexadecimal."""
+
+    def grant(self, asker: Asker, release: str, analyst: str, project: str) -> Json:
+        """Give a release to an analyst."""
+
+    def revoke(self, asker: Asker, release: str, analyst: str, project: str) -> Json:
+        """Take a release back."""
 
 
 class Gateway(Protocol):
@@ -16,6 +55,10 @@ class Gateway(Protocol):
 
     Every method may raise any NoisegateError, and is called from many threads at once.
     """
+
+    @property
+    def genomes(self) -> Genomes:
+        """What can be asked of genomes."""
 
     def authenticate(self, token: str) -> Asker:
         """Return who holds the token, or raise Unauthorised."""

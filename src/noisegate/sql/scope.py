@@ -198,7 +198,13 @@ def unknown_column(node: exp.Column, sources: Iterable[Source]) -> UnknownColumn
         return UnknownColumn(f"no table {table!r} in this FROM", _suggest(table, names))
     names = [n for s in sources if not table or s.alias.casefold() == table.casefold() for n in s.names()]
     where = f"table {table!r}" if table else "the tables of this FROM"
-    return UnknownColumn(f"no column {node.name!r} in {where}", _suggest(node.name, names))
+    hint = _suggest(node.name, names)
+    for source in sources:
+        genotypes = None if source.table is None else source.table.genotypes
+        if genotypes is not None and not genotypes.in_sql:
+            name = f"{source.dataset}.{source.alias}"
+            hint = f"the variants of {name} are no columns of SQL: {genotypes.not_in_sql}"
+    return UnknownColumn(f"no column {node.name!r} in {where}", hint)
 
 
 def unknown_table(name: str, catalog: Catalog) -> UnknownColumn:

@@ -41,7 +41,7 @@ def release_statement(
     clamping = said.get("clamping")
     sections = (
         declared.unit(declarations),
-        terms.neighbours(declared.expected_people(declarations)),
+        _neighbours(declarations, said),
         _parameters(body, said),
         _contributions(declarations, said),
         _composition(body),
@@ -70,6 +70,14 @@ def release_statement(
     }
     title = f"release of {', '.join(body['datasets'])}"
     return Statement("release", receipt.id, title, at, about, sections)
+
+
+def _neighbours(declarations: Sequence[Declared], said: Mapping[str, Any]) -> Section:
+    """Say between which databases the guarantee holds; a release of rows names a relation of its own."""
+    expected = declared.expected_people(declarations)
+    if "neighbours" not in said:
+        return terms.neighbours(expected)
+    return terms.replaced(expected, int(said["people"]))
 
 
 def _parameters(body: Mapping[str, Any], said: Mapping[str, Any]) -> Section:

@@ -62,18 +62,20 @@ class Grounds:
 # Sections of PROOFS.md by heading, weaknesses of TRUST.md by number.
 GROUNDS: Mapping[Item, Grounds] = {
     Item.UNIT: Grounds(("Unit-locality", "Facts"), (4, 15)),
-    Item.NEIGHBOURS: Grounds(("Sensitivity",), (9,)),
-    Item.PARAMETERS: Grounds(("Loss", "Filter", "Charge"), (8,)),
+    Item.NEIGHBOURS: Grounds(("Sensitivity",), (9, 22, 23)),
+    Item.PARAMETERS: Grounds(("Loss", "Filter", "Charge"), (8, 25, 26)),
     Item.CONTRIBUTIONS: Grounds(("Lowering", "Registration", "Sensitivity"), (10, 15, 18, 19)),
-    Item.COMPOSITION: Grounds(("Filter", "Charge", "Periods", "Jobs", "Stored answers"), (12, 13, 14, 20)),
-    Item.MECHANISMS: Grounds(("Noise", "Staircase", "Selection", "Mechanism", "Release"), ()),
+    Item.COMPOSITION: Grounds(
+        ("Filter", "Charge", "Periods", "Jobs", "Stored answers"), (12, 13, 14, 20, 32)
+    ),
+    Item.MECHANISMS: Grounds(("Noise", "Staircase", "Selection", "Mechanism", "Release"), (24, 27)),
     Item.ACCURACY: Grounds(("Noise", "Selection"), (11,)),
     Item.BIAS: Grounds(("Lowering",), (11, 18, 19)),
-    Item.TRUST: Grounds(("Sealed cells", "Chain"), (5, 13, 16)),
-    Item.SIDE_CHANNELS: Grounds(("Rendering", "Release"), (1, 2, 6, 7)),
+    Item.TRUST: Grounds(("Sealed cells", "Chain"), (5, 13, 16, 29, 31)),
+    Item.SIDE_CHANNELS: Grounds(("Rendering", "Release"), (1, 2, 6, 7, 28)),
     Item.ACCESS: Grounds(("Charge", "Chain"), (17, 20, 21)),
-    Item.DATA: Grounds(("Registration", "Facts"), (10, 15, 16)),
-    Item.NOT_COVERED: Grounds((), (3, 4, 5, 9, 13, 14)),
+    Item.DATA: Grounds(("Registration", "Facts"), (10, 15, 16, 30, 33)),
+    Item.NOT_COVERED: Grounds((), (3, 4, 5, 9, 13, 14, 34)),
 }
 WEAKNESSES: Mapping[int, str] = {
     1: "Response time",
@@ -97,6 +99,19 @@ WEAKNESSES: Mapping[int, str] = {
     19: "Quantiles sample systematically",
     20: "Stored answers are free",
     21: "The adaptive price is judged from questions alone",
+    22: "The loss of a variant is not that of a person",
+    23: "Relatives tell of each other",
+    24: "The published scheme",
+    25: "The account of noise on genotypes uses floats",
+    26: "A declared table of frequencies",
+    27: "Noise on genotypes is computational",
+    28: "Timing of noise",
+    29: "Wiped keys",
+    30: "A chunk of genotypes is read on a sum that is no secret",
+    31: "Keys on a cluster",
+    32: "A clock that leaps ahead",
+    33: "Genotype files are read in the custodian's process",
+    34: "Attacks tried",
 }
 
 

@@ -34,6 +34,24 @@ def neighbours(expected_people: Mapping[str, int]) -> Section:
     )
 
 
+def replaced(expected_people: Mapping[str, int], people: int) -> Section:
+    """Say between which databases the guarantee of a release with a public number of places holds."""
+    return Section(
+        Item.NEIGHBOURS,
+        sentences(
+            f"""
+            Replace one person: two databases are neighbours if they differ in one person's whole row,
+            which is any other (bounded differential privacy). The release has {people:,} places, a
+            public number.
+
+            The guarantee holds both ways round. It bounds adding or removing one person too, whose place
+            then holds a row that everybody knows.
+            """
+        ),
+        {"relation": "replace one person", "people": people, "expected_people": dict(expected_people)},
+    )
+
+
 def samplers(*, with_delta: bool) -> list[dict[str, str]]:
     """Return each kind of noise that may be drawn, what for, and what draws it; some need a δ."""
     found = [

@@ -16,6 +16,7 @@ from noisegate.server.gateway import Gateway
 from noisegate.server.http.budget import budget_api
 from noisegate.server.http.caller import Caller
 from noisegate.server.http.frame import Frame
+from noisegate.server.http.genomes import genomes_api
 from noisegate.server.http.jobs import jobs_api
 from noisegate.server.http.pages import STYLE, docs_page, status_page
 from noisegate.server.http.receipts import receipts_api
@@ -72,6 +73,7 @@ def build_app(
     app.include_router(receipts_api(caller))
     app.include_router(statements_api(caller))
     app.include_router(jobs_api(caller))
+    app.include_router(genomes_api(caller))
     app.include_router(operations(caller, metrics))
     _add_pages(app, caller, version)
     _add_security(app)

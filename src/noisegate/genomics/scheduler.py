@@ -1,0 +1,81 @@
+"""Who works on the chunks of a release: threads here, or the workers of a cluster (`cluster.py`).
+
+A chunk that is made again is the same (`chunks.py`), so a scheduler may lose work and never has to undo any.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Protocol
+
+from noisegate.genomics.chunks import Work
+from noisegate.genomics.keys import ReleaseKey
+
+# Chunks that are handed out beyond those being worked on, so that no thread waits for the next.
+AHEAD = 1
+
+
+class Scheduler(Protocol):
+    """Does chunks."""
+
+    def run(self, work: Work, key: ReleaseKey, chunks: Iterable[int], go_on: Callable[[int], bool]) -> bool:
+        """Do chunks, and say whether all of them were done.
+
+        Args:
+            work: what a chunk is.
+            key: of the release.
+            chunks: which.
+            go_on: told a chunk that is done; False stops before further ones begin.
+
+        Raises:
+            Exception: what the first chunk that failed raised; those being worked on are waited for.
+        """
+
+
+class Threads:
+    """A pool of threads: the kernels of a chunk let go of Python's lock."""
+
+    def __init__(self, threads: int) -> None:
+        """Take how many chunks are worked on at once, at least 1; each is in memory a few times over."""
+        self._threads = max(threads, 1)
+
+    def run(self, work: Work, key: ReleaseKey, chunks: Iterable[int], go_on: Callable[[int], bool]) -> bool:
+        """See `Scheduler`."""
+        with ThreadPoolExecutor(self._threads, "chunk") as pool:
+            return drained(lambda number: pool.submit(work.do, number, key), chunks, go_on, self._threads)
+
+
+def drained(
+    submit: Callable[[int], "Future[None]"],
+    chunks: Iterable[int],
+    go_on: Callable[[int], bool],
+    at_once: int,
+) -> bool:
+    """Submit chunks, not many more at a time than are worked on; see `Scheduler.run`."""
+    left = iter(chunks)
+    pending: dict[Future[None], int] = {}
+    whole, ended = True, False
+    try:
+        while True:
+            while whole and not ended and len(pending) < at_once + AHEAD:
+                number = next(left, None)
+                ended = number is None
+                if number is not None:
+                    pending[submit(number)] = number
+            if not pending:
+                return whole
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                number = pending.pop(future)
+                future.result()
+                whole = go_on(number) and whole
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def scheduler_of(address: str | None, threads: int) -> Scheduler:
+    """Return the scheduler at an address, or threads here where there is none."""
+    if address is None:
+        return Threads(threads)
+    from noisegate.genomics.cluster import Cluster  # needs the extra `cluster`
+
+    return Cluster.at(address)

@@ -1,0 +1,1 @@
+"""Tests of the attacks, and the panels they are tried on."""
