@@ -337,3 +337,13 @@ def test_a_surcharge_is_the_loss_times_what_is_above_one_rounded_up(loss, value)
         else:
             assert r * (value - 1) <= more < r * (value - 1) + 1 or more == INFINITE
     assert Factor(F(1), ()).surcharge(loss) == ZERO
+
+
+def test_naming_the_value_of_a_private_key_still_builds_on_all_its_groups(catalog: Catalog) -> None:
+    groups = "SELECT visit, count(*) FROM liver.patients GROUP BY visit"
+    named = "SELECT visit, count(*) FROM liver.patients WHERE visit = 0 GROUP BY visit"
+    assert adds(price(groups, catalog, groups))["similar"] > 0
+    assert adds(price(named, catalog, groups))["similar"] > 0
+    # What is only about the key is no condition, and is not kept.
+    assert "each" not in written(selected(named, catalog), named)
+    assert adds(price(named, catalog))["conditions"] == adds(price(groups, catalog))["conditions"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from noisegate.ask.conditions import Conjunct, pin
+from noisegate.ask.conditions import Conjunct, Reading, pin
 from noisegate.ask.regions import Region, everything, intersection, size_of, smallest_class
 from noisegate.ask.walk import Env, Walk
 from noisegate.catalog.model import Catalog
@@ -26,6 +26,7 @@ _SCALES = frozenset(
         Function.TO_FLOAT, Function.TO_STR,
     }
 )  # fmt: skip
+EACH = "each "  # begins the subject of a group key whose values are not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class Condition:
     parts: tuple[Region, ...]
     size: int
     cell: int
+
+    @property
+    def demands(self) -> bool:
+        """Whether it asks for anything; else it only says what a key, whose values were named, is about."""
+        return self.share < 1 or not self.subject.startswith(EACH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +134,24 @@ def _of_key(key: Key, env: Env, walk: Walk) -> list[Conjunct]:
         (base,) = bases.values()
         cell = None if base.domain is None else smallest_class(expression, base.domain)
         if cell is not None and base.domain is not None:
-            return [pin(base, base.domain, cell), *brought]
+            return [pin(base, base.domain, cell), _also_each(expression, reading), *brought]
     inside = [*reading.inside(expression)]
     # Of private values only those show that enough people have.
     values = None if key.domain is None else _values_of(expression, walk.facts)
     if key.domain is not None and values is None and any(base.domain is not None for base in bases.values()):
         # As fine as the groups of all its columns.
         fine = [pin(base, base.domain, 1) for base in bases.values() if base.domain is not None]
-        return [*fine, *inside, *brought]
+        return [*fine, _also_each(expression, reading), *inside, *brought]
     share = reading.unknown if values is None else Fraction(1, values)
-    subject = f"each {reading.subject(expression)}"
+    subject = f"{EACH}{reading.subject(expression)}"
     weight = max(base.weight for base in bases.values())
     said = f"each value of {', '.join(dict.fromkeys(base.name for base in bases.values()))}"
     return [Conjunct("", subject, said, weight, share), *inside, *brought]
+
+
+def _also_each(expression: Expression, reading: Reading) -> Conjunct:
+    """Return what a key is about before conditions name its values: so it is still seen to build on that."""
+    return Conjunct("", f"{EACH}{reading.subject(expression)}", "", Fraction(1), Fraction(1))
 
 
 def _values_of(expression: Expression, facts: Mapping[str, Facts]) -> int | None:

@@ -81,7 +81,7 @@ class Earlier:
 def written(selections: Sequence[Selection], what: str) -> str:
     """Return what is kept of a question, as JSON; `what` tells apart what was asked about those people."""
     kept = sorted(selections, key=lambda s: -sum(map(weighted, s.conditions)))[:_MOST_SELECTIONS]
-    asked = [[_kept(c) for c in s.conditions] for s in kept]
+    asked = [[_kept(c) for c in s.conditions if c.demands] for s in kept]
     return json.dumps({"asked": asked, "what": what}, sort_keys=True, separators=(",", ":"))
 
 

@@ -73,9 +73,9 @@ def factor(selections: Sequence[Selection], earlier: Sequence[Earlier], policy: 
 
 
 def _conditions(selections: Sequence[Selection], policy: Specificity) -> Line:
-    most = max(selections, key=lambda s: len(s.conditions))
-    count = len(most.conditions)
-    names = [c.said for c in most.conditions[:_MOST_NAMED]] + ["…"] * (count > _MOST_NAMED)
+    most = max(([c for c in s.conditions if c.demands] for s in selections), key=len)
+    count = len(most)
+    names = [c.said for c in most[:_MOST_NAMED]] + ["…"] * (count > _MOST_NAMED)
     why = f"{_many(count, 'condition')}, {policy.free_conditions} are free"
     if names:
         why += f": {'; '.join(names)}"
