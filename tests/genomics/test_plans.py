@@ -6,7 +6,8 @@ import pytest
 
 from noisegate.errors import BadInput
 from noisegate.genomics.counts import Alleles
-from noisegate.genomics.plans import LEAST_EPSILON, design, share, total
+from noisegate.genomics.plans import design, share, total
+from noisegate.genomics.recipe import LEAST_EPSILON
 from noisegate.privacy.filter import stand_alone_epsilon
 
 DELTAS = [Fraction(0), Fraction(1, 10**6)]

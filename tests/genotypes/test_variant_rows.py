@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from noisegate.errors import BadInput
+from noisegate.genotypes.formats import detect
 from noisegate.genotypes.packed import tally
-from noisegate.genotypes.variant_rows import is_variant_rows, read, write
+from noisegate.genotypes.variant_rows import read, write
 
 from .files import calls, refused
 from .panels import calls_of, store_of
@@ -30,7 +31,7 @@ def test_what_is_written_is_read_alike_by_duckdb_and_polars(tmp_path: Path) -> N
     assert [row[0] for row in sums] == tally(store.block(0, 300)).alleles.tolist()
     about = json.loads(pq.read_schema(out).metadata[b"noisegate"])
     assert about == {"samples": list(store.samples), "build": ""}
-    assert is_variant_rows(out)
+    assert detect(out) == "parquet"
 
 
 def rewritten(path: Path, table: pa.Table) -> Path:
@@ -53,7 +54,7 @@ def test_what_is_not_whole_is_refused_and_leaves_nothing(tmp_path: Path) -> None
     )
     bare = rewritten(odd, table.replace_schema_metadata(None))
     assert "not a Parquet file of variants" in refused(read, bare, target).message
-    assert not is_variant_rows(rewritten(odd, table.drop_columns("calls")))
+    assert detect(rewritten(odd, table.drop_columns("calls"))) == "matrix"
     for values, message in (
         ([[3] * 9] * 40, "a call that is not 0, 1, 2 or null"),
         ([[0] * 8] * 40, "each of 9"),

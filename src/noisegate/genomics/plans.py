@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from noisegate.errors import BadInput
 from noisegate.genomics.counts import Plan, Query, absolute_sensitivity, squared_sensitivity
+from noisegate.genomics.recipe import LEAST_EPSILON
 from noisegate.privacy.curves import gaussian
 from noisegate.privacy.filter import stand_alone_epsilon
 from noisegate.privacy.loss import ZERO, Loss
@@ -18,7 +19,6 @@ from noisegate.privacy.samplers import float_up
 ROUNDS = 50  # of halving
 TRIM = Fraction(10**7 - 1, 10**7)
 TRIMS = 24  # of a budget that is shared out, each twice the one before
-LEAST_EPSILON = Fraction(1, 10**6)  # below, losses in whole nano-units say little
 
 
 @lru_cache(maxsize=256)

@@ -16,7 +16,7 @@ from noisegate.errors import BadInput
 
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)@([1-9][0-9]*)", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-LEAST_EPSILON = Fraction(1, 10**6)
+LEAST_EPSILON = Fraction(1, 10**6)  # below, losses in whole nano-units say little
 MOST_EPSILON = 10**7
 MOST_STATEMENT = 2_000
 

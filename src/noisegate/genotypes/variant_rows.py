@@ -30,15 +30,6 @@ _KEY = b"noisegate"
 _AGAIN = "export it again, or name its format if it is a table of another kind"
 
 
-def is_variant_rows(source: Path) -> bool:
-    """Whether a Parquet file has a row a variant, by its schema."""
-    try:
-        with source.open("rb") as file:
-            return CALLS in pq.read_schema(file).names
-    except (OSError, pa.ArrowException):
-        return False
-
-
 def write(store: Store, target: Path, progress: Told = silent) -> None:
     """Export a store, holding some 4 million calls at a time. The file appears once it is whole.
 
