@@ -4,10 +4,10 @@ import argparse
 import os
 import sys
 
-from bench import ask, genomes, ledger
+from bench import ask, genomes, gwas, ledger
 from bench.rows import as_json, machine, table, write
 
-NAMES = {"ask": ask.run, "genomes": genomes.run, "ledger": ledger.run}
+NAMES = {"ask": ask.run, "genomes": genomes.run, "gwas": gwas.run, "ledger": ledger.run}
 
 
 def main() -> int:

@@ -14,3 +14,4 @@ make_venv() {
 make_venv smartnoise smartnoise-sql==1.0.10
 make_venv opendp 'opendp[polars]==0.16.0' polars==1.36.1 pyarrow
 make_venv pipelinedp pipeline-dp==0.3.1 python-dp==1.1.5 pyarrow
+make_venv sgkit sgkit==0.10.0 bed-reader==1.1.0

@@ -198,9 +198,11 @@ def test_the_client_loads_no_engine() -> None:
         "noisegate",
         "noisegate.client",
         "noisegate.client.answer",
+        "noisegate.client.associations",
         "noisegate.client.failures",
         "noisegate.client.genomes",
         "noisegate.client.http",
         "noisegate.client.numbers",
+        "noisegate.client.verifications",
         "noisegate.errors",
     ]

@@ -30,7 +30,7 @@ def rewrite(page: Path, changed: list[tuple[Step, str]]) -> None:
 
 
 # Following this one takes a minute: it registers, shares, reports and serves.
-LONG = {"genomes"}
+LONG = {"genomes", "verify"}
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
 from noisegate import errors
+from noisegate.app.association_answers import COLUMNS
 from noisegate.cli.commands import program
 from noisegate.config import OTHER_VARIABLES, PREFIX, Config, load
 from noisegate.gate.access import RIGHTS, Right
 from noisegate.server.gateway import Gateway
 from noisegate.server.http.app import build_app
+from noisegate.server.http.associations_bodies import AssociationBody, AssociationReply
 from noisegate.server.http.bodies import AnswerReply, AskBody, TokenBody
 from noisegate.server.http.budget_bodies import (
     AccountReply,
@@ -28,6 +30,7 @@ from noisegate.server.http.budget_bodies import (
 )
 from noisegate.server.http.genomes_bodies import AdviceBody, ReleaseGrantBody, ShareBody
 from noisegate.server.http.receipts import MOST_RECEIPTS
+from noisegate.server.http.verifications_bodies import VerdictReply, VerificationBody
 
 from .pages import ROOT, fences_of, section, table, words_in
 
@@ -58,6 +61,9 @@ NEEDS = {
     "POST /v1/genomes/shares": {Right.SHARE_GENOMES},
     "POST /v1/genomes/explain": {Right.SHARE_GENOMES},
     "POST /v1/genomes/advice": {Right.COMPARE_METHODS},
+    "POST /v1/genomes/associations": {Right.ASK},
+    "POST /v1/genomes/associations/explain": {Right.ASK},
+    "POST /v1/genomes/verifications": {Right.DOWNLOAD_RELEASES, Right.ASK},
     "GET /v1/genomes/releases": {Right.SEE_RELEASES},
     "GET /v1/genomes/releases/{release_id}": {Right.SEE_RELEASES},
     "GET /v1/genomes/releases/{release_id}/files/{name}": {Right.DOWNLOAD_RELEASES},
@@ -103,6 +109,8 @@ def test_each_route_names_the_roles_that_may_use_it() -> None:
         ("POST /v1/genomes/shares", ShareBody),
         ("POST /v1/genomes/releases/{release_id}/grants", ReleaseGrantBody),
         ("POST /v1/genomes/advice", AdviceBody),
+        ("POST /v1/genomes/associations", AssociationBody),
+        ("POST /v1/genomes/verifications", VerificationBody),
     ],
 )
 def test_every_field_of_a_request_is_documented(heading: str, model: type[BaseModel]) -> None:
@@ -124,6 +132,25 @@ def test_every_field_of_an_answer_is_documented() -> None:
         model = inner.annotation
         for part in getattr(model, "model_fields", {}):
             assert f"`{part}`" in rows[name], f"{name}.{part}"
+
+
+def test_every_field_of_an_association_is_documented() -> None:
+    rows = {row[0].strip("`"): row[1] for row in table(section(HTTP, "## Associations"))}
+    own = [name for name in AssociationReply.model_fields if name not in AnswerReply.model_fields]
+    assert list(rows) == own
+    for name in own:
+        for part in getattr(AssociationReply.model_fields[name].annotation, "model_fields", {}):
+            assert f"`{part}`" in rows[name], f"{name}.{part}"
+    assert all(f"`{column.name}`" in section(HTTP, "## Associations") for column in COLUMNS)
+
+
+def test_every_field_of_a_verdict_is_documented() -> None:
+    rows = {row[0].strip("`"): row[1] for row in table(section(HTTP, "## Verdicts"))}
+    assert list(rows) == list(VerdictReply.model_fields)
+    for name, inner in VerdictReply.model_fields.items():
+        item = (get_args(inner.annotation) or (inner.annotation,))[0]
+        for part, field in getattr(item, "model_fields", {}).items():
+            assert f"`{field.alias or part}`" in rows[name], f"{name}.{part}"
 
 
 @pytest.mark.parametrize(("heading", "model"), [("An account", AccountReply), ("A reading", ReadingReply)])

@@ -154,7 +154,7 @@ def test_an_account_without_delta_promises_pure_privacy_and_draws_no_gaussian(ca
     pure = of_dataset(replace(catalog, populations={"town": catalog.datasets[1].budget}), "clinic")
     assert "(ε 2)-differentially private" in said(pure, Item.PARAMETERS)
     kinds = {row["noise"] for row in facts(pure, Item.MECHANISMS)["mechanisms"]}
-    assert kinds == {"laplace", "staircase", "permute-and-flip"}
+    assert kinds == {"laplace", "staircase", "permute-and-flip", "exponential mechanism"}
     kinds = {row["noise"] for row in facts(of_dataset(catalog, "ward"), Item.MECHANISMS)["mechanisms"]}
     assert {"gaussian", "laplace with a threshold"} <= kinds
 

@@ -122,7 +122,7 @@ def test_a_scheduler_that_is_not_there_is_the_operators(
 ) -> None:
     monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 0.2)
     with pytest.raises(SetupError, match="cannot be reached"):
-        Cluster("tls://127.0.0.1:9", security).run(None, KEY, [0], lambda _: True)  # type: ignore[arg-type]
+        Cluster("tls://127.0.0.1:9", security).run(None, KEY, [0], lambda *_: True)  # type: ignore[arg-type]
 
 
 def test_what_is_sent_to_a_worker_holds_no_key_and_only_its_chunk(tmp_path: Path) -> None:
@@ -145,11 +145,11 @@ def test_a_scheduler_stops_before_further_chunks_where_it_is_told() -> None:
 
     done: list[int] = []
     with ThreadPoolExecutor(1) as pool:
-        whole = drained(lambda n: pool.submit(done.append, n), range(100), lambda n: n < 3, 1)
+        whole = drained(lambda n: pool.submit(done.append, n), range(100), lambda n, _: n < 3, 1)
     assert not whole
     assert 4 <= len(done) <= 6
     with ThreadPoolExecutor(2) as pool:
-        assert drained(lambda n: pool.submit(done.append, n), range(5), lambda _: True, 2)
+        assert drained(lambda n: pool.submit(done.append, n), range(5), lambda *_: True, 2)
 
 
 def test_the_first_chunk_that_fails_is_told() -> None:
@@ -160,4 +160,4 @@ def test_the_first_chunk_that_fails_is_told() -> None:
             raise ValueError("of chunk 2")
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="of chunk 2"):
-        drained(lambda n: pool.submit(fail, n), range(9), lambda _: True, 2)
+        drained(lambda n: pool.submit(fail, n), range(9), lambda *_: True, 2)

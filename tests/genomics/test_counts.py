@@ -16,9 +16,11 @@ from noisegate.genomics.counts import (
     Alleles,
     Centred,
     Groups,
+    Labelled,
     Noisy,
     Pairs,
     Plan,
+    Sizes,
     absolute_sensitivity,
     measure,
     shape,
@@ -39,8 +41,8 @@ QUIET = Gaussian(F(1, 64))  # a draw other than 0 has probability below exp(-200
 DELTA = F(1, 10**6)
 
 
-def exact(query, calls, cases):
-    """The slow, obvious twin: calls of shape (variants, people)."""
+def exact(query, calls, labels):
+    """The slow, obvious twin: calls of shape (variants, people), and a label a person."""
     variants, people = calls.shape
     match query:
         case Alleles():
@@ -55,8 +57,11 @@ def exact(query, calls, cases):
         case Groups():
             table = np.zeros((variants, 2, 3), np.int64)
             for v, i in itertools.product(range(variants), range(people)):
-                table[v, int(cases[i]), calls[v, i]] += 1
+                if labels[i] >= 0:
+                    table[v, int(labels[i]), calls[v, i]] += 1
             return table
+        case Sizes():
+            return np.array([sum(int(label) == group for label in labels) for group in (0, 1)])
         case Pairs(starts=starts):
             rights = [v for v in range(variants) if not starts[v]]
             tables = np.zeros((len(rights), 3, 3), np.int64)
@@ -67,11 +72,13 @@ def exact(query, calls, cases):
 
 @st.composite
 def queries(draw, variants):
-    kind = draw(st.sampled_from(["alleles", "centred", "groups", "pairs"]))
+    kind = draw(st.sampled_from(["alleles", "centred", "groups", "pairs", "sizes"]))
     if kind == "alleles":
         return Alleles(variants)
     if kind == "groups":
         return Groups(variants)
+    if kind == "sizes":
+        return Sizes()
     if kind == "centred":
         centre = draw(st.lists(st.integers(0, 2 * UNITS), min_size=variants, max_size=variants))
         return Centred(np.array(centre, np.int64), draw(st.integers(1, 4 * variants * UNITS**2)))
@@ -79,6 +86,13 @@ def queries(draw, variants):
     if all(starts):
         starts[-1] = False
     return Pairs(np.array(starts))
+
+
+LABELS = st.integers(-1, 1)
+
+
+def some_labels(draw, people):
+    return np.array(draw(st.lists(LABELS, min_size=people, max_size=people)), np.int8)
 
 
 def some_calls(draw, variants, people):
@@ -92,11 +106,11 @@ def test_replacing_a_person_moves_the_cells_no_further_than_claimed(data):
     variants, people = data.draw(st.integers(2, 6)), data.draw(st.integers(1, 4))
     query = data.draw(queries(variants))
     calls = some_calls(data.draw, variants, people)
-    cases = np.array(data.draw(st.lists(st.booleans(), min_size=people, max_size=people)))
-    replaced, others = calls.copy(), cases.copy()
+    labels = some_labels(data.draw, people)
+    replaced, others = calls.copy(), labels.copy()
     replaced[:, 0] = some_calls(data.draw, variants, 1)[:, 0]
-    others[0] = data.draw(st.booleans())
-    moved = exact(query, calls, cases) - exact(query, replaced, others)
+    others[0] = data.draw(LABELS)
+    moved = exact(query, calls, labels) - exact(query, replaced, others)
     assert int((moved.astype(object) ** 2).sum()) <= squared_sensitivity(query)
     most = absolute_sensitivity(query)
     assert most is None or int(np.abs(moved).sum()) <= most
@@ -104,7 +118,13 @@ def test_replacing_a_person_moves_the_cells_no_further_than_claimed(data):
 
 @pytest.mark.parametrize(
     "query",
-    [Alleles(3), Groups(3), Pairs(np.array([True, False, False])), Pairs(np.array([True, False, True]))],
+    [
+        Alleles(3),
+        Groups(3),
+        Sizes(),
+        Pairs(np.array([True, False, False])),
+        Pairs(np.array([True, False, True])),
+    ],
 )
 def test_the_claimed_sensitivity_is_reached_so_that_no_smaller_one_would_hold(query):
     rows = [np.array(row, np.int8) for row in itertools.product(range(3), repeat=3)]
@@ -161,19 +181,39 @@ def test_what_is_counted_is_what_the_plain_twin_counts(data):
         .integers(0, 3, (variants, people))
         .astype(np.int8)
     )
-    cases = calls[0] > 0
-    found = measure(Plan(query, QUIET), held(calls), cases if isinstance(query, Groups) else None)
+    labels = calls[0] - np.int8(1)
+    found = measure(Plan(query, QUIET), held(calls), labels if isinstance(query, Labelled) else None)
     assert found.cells.shape == shape(query)
-    assert (found.cells == exact(query, calls, cases)).all()
+    assert (found.cells == exact(query, calls, labels)).all()
     assert found.people == people
+
+
+def test_truth_values_are_labels_of_cases_and_controls():
+    calls = np.random.default_rng(5).integers(0, 3, (4, 70)).astype(np.int8)
+    cases = calls[0] > 0
+    for query in (Groups(4), Sizes()):
+        told = [
+            measure(Plan(query, QUIET), held(calls), given).cells for given in (cases, cases.astype(np.int8))
+        ]
+        assert (told[0] == told[1]).all()
+        assert (told[0] == exact(query, calls, cases)).all()
+
+
+def test_who_takes_no_part_is_in_no_cell():
+    calls = np.random.default_rng(6).integers(0, 3, (3, 65)).astype(np.int8)
+    labels = np.full(65, -1, np.int8)
+    labels[[3, 64]] = 1, 0
+    assert measure(Plan(Groups(3), QUIET), held(calls), labels).cells.sum(axis=(1, 2)).tolist() == [2, 2, 2]
+    assert measure(Plan(Sizes(), QUIET), held(calls), labels).cells.tolist() == [1, 1]
 
 
 def test_counts_are_the_same_however_few_genotypes_are_held_at_a_time(monkeypatch):
     calls = np.random.default_rng(2).integers(0, 3, (37, 130)).astype(np.int8)
     cases = calls[3] == 2
     starts = np.arange(37) % 5 == 0
-    for query in (Alleles(37), Groups(37), Pairs(starts), Centred(np.full(37, 60, np.int64), 37 * 50**2)):
-        given_cases = cases if isinstance(query, Groups) else None
+    centred = Centred(np.full(37, 60, np.int64), 37 * 50**2)
+    for query in (Alleles(37), Groups(37), Sizes(), Pairs(starts), centred):
+        given_cases = cases if isinstance(query, Labelled) else None
         whole = measure(Plan(query, QUIET), held(calls), given_cases)
         with monkeypatch.context() as few:
             few.setattr(counts, "CELLS_AT_ONCE", 7)
@@ -187,6 +227,8 @@ def test_a_plan_loses_what_its_query_and_noise_say():
     assert Plan(Alleles(10), Gaussian(F(3))).loss == gaussian(rho)
     assert Plan(Alleles(10), Laplace(F(5))).loss == pure(F(20, 5))
     assert Plan(Groups(10), Gaussian(F(3))).loss == gaussian(F(20, 18))
+    assert Plan(Sizes(), Gaussian(F(3))).loss == gaussian(F(2, 18))
+    assert Plan(Sizes(), Laplace(F(5))).loss == pure(F(2, 5))
     assert Plan(Pairs(np.arange(10) == 0), Gaussian(F(3))).loss == gaussian(F(18, 18))
     assert Plan(Centred(np.zeros(10, np.int64), 7), Gaussian(F(3))).loss == gaussian(F(28, 18))
     with pytest.raises(ValueError, match="L1"):
@@ -265,11 +307,20 @@ def test_a_missing_call_is_refused_with_a_constant_text():
         measure(Plan(Alleles(2), QUIET), Held(Block(hi, lo, 1)))
 
 
-def test_who_is_a_case_is_asked_for_tables_alone_and_one_a_person():
+def test_who_is_a_case_is_asked_for_tables_and_sizes_alone_and_one_label_a_person():
     source = held(np.zeros((2, 3)))
-    for query, cases in ((Groups(2), None), (Alleles(2), np.zeros(3, bool)), (Groups(2), np.zeros(4, bool))):
+    for query, labels in (
+        (Groups(2), None),
+        (Sizes(), None),
+        (Alleles(2), np.zeros(3, bool)),
+        (Groups(2), np.zeros(4, bool)),
+        (Sizes(), np.zeros(4, np.int8)),
+        (Sizes(), np.zeros(3, np.int64)),
+        (Groups(2), np.full(3, 2, np.int8)),
+        (Groups(2), np.full(3, -2, np.int8)),
+    ):
         with pytest.raises(BadInput):
-            measure(Plan(query, QUIET), source, cases)
+            measure(Plan(query, QUIET), source, labels)
 
 
 @pytest.mark.parametrize(

@@ -98,12 +98,12 @@ def test_the_simplex_is_met_at_its_nearest_point(cells, controls, cases, seed):
     assert ((found - given_cells) ** 2).sum() <= ((other - given_cells) ** 2).sum(axis=(1, 2)).min() + 1e-9
 
 
-def test_p_values_of_nothing_are_even_however_much_noise_there_is():
+def test_p_values_of_nothing_are_never_too_small_however_much_noise_there_is():
     for epsilon in (F(1), F(50)):
         _, _, released = measured(epsilon, variants=2_000, people=500)
         p = tables.associations(tables.estimate(released)).p
-        assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.02)
-        assert np.mean(p < 0.5) == pytest.approx(0.5, abs=0.05)
+        assert 0.02 < np.mean(p < 0.05) < 0.06
+        assert 0.4 < np.mean(p < 0.5) < 0.53
 
 
 def test_effects_are_found_and_their_odds_ratios_lie_in_the_intervals():
@@ -122,11 +122,12 @@ def test_tests_agree_with_the_plain_one_where_there_is_hardly_noise():
     calls, cases = study(effect=0.05)
     quiet = Plan(Groups(300), Gaussian(F(1, 64)))
     found = tables.associations(tables.estimate(tables.release(held(calls), cases, quiet)))
-    n = np.array([(~cases).sum(), cases.sum()])
-    a = np.stack([calls[:, ~cases].sum(axis=1), calls[:, cases].sum(axis=1)], axis=1)
-    share, pooled = a / (2 * n), a.sum(axis=1) / (2 * n.sum())
-    plain = (share[:, 1] - share[:, 0]) / np.sqrt(pooled * (1 - pooled) * (1 / (2 * n)).sum())
-    assert found.z == pytest.approx(plain, abs=1e-3)
+    r, people = cases.mean(), len(cases)
+    gap = calls[:, cases].sum(axis=1) - r * calls.sum(axis=1)
+    plain = gap / np.sqrt(r * (1 - r) * people * calls.var(axis=1))
+    # The test is that of a permutation, with half a count more: it is never further out than the usual one.
+    assert found.z == pytest.approx(plain, abs=0.1)
+    assert (np.abs(found.z) <= np.abs(plain) + 0.005).all()
 
 
 def test_a_group_that_may_be_empty_gives_no_finding():

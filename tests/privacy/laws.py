@@ -63,6 +63,13 @@ def permute_and_flip(scores: Iterable[int], scale: float) -> Law:
     return Law(0, np.array(chosen))
 
 
+def exponential_choice(scores: Iterable[int], scale: float) -> Law:
+    """Candidate i has probability proportional to exp(score / scale)."""
+    gaps = np.array(list(scores), dtype=float)
+    weights = np.exp((gaps - gaps.max()) / scale)
+    return Law(0, weights / weights.sum())
+
+
 def draws_needed(law: Law, other: Law) -> int:
     """How many draws part two laws with THRESHOLD on either side (Bhattacharyya)."""
     low, high = min(law.low, other.low), max(law.low + len(law.p), other.low + len(other.p))

@@ -5,11 +5,11 @@ import dp_accounting
 import numpy as np
 import pytest
 from dp_accounting import rdp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from noisegate.privacy.curves import gaussian, pure, subsampled_gaussian, with_delta
+from noisegate.privacy.curves import bounded_range, gaussian, pure, subsampled_gaussian, with_delta
 from noisegate.privacy.loss import INFINITE, NANO, ORDERS, ZERO, Loss
 
 F = Fraction
@@ -76,6 +76,61 @@ def test_a_gaussian_has_its_order_times_rho_and_no_pure_epsilon():
 
 def test_delta_is_rounded_up():
     assert with_delta(ZERO, F(1, 10**20)) == Loss(ZERO.renyi, 1)
+
+
+def divergence(one, other, order):
+    """Of laws on a few points, by their logarithms, by the definition."""
+    return logsumexp(order * one + (1 - order) * other) / (order - 1)
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.3, 1.0, 3.0, 10.0])
+def test_a_bounded_range_bounds_exponential_mechanisms_both_ways(epsilon):
+    """Scores move by -epsilon / 4 to epsilon / 4 a unit of the scale 1/2: the range is at most epsilon."""
+    rng, loss = np.random.default_rng(11), bounded_range(F(str(epsilon)))
+    closest = {}
+    for _ in range(400):
+        size = int(rng.integers(2, 6))
+        scores = rng.normal(size=size) * rng.choice([0, 1, 8])
+        moved = scores + rng.choice([-1, 1], size=size) * epsilon / 2 * rng.choice([1, 1, 0.3])
+        one, other = scores - logsumexp(scores), moved - logsumexp(moved)
+        for order, ours in zip(FINITE, loss.renyi, strict=False):
+            for divergence_ in (divergence(one, other, order), divergence(other, one, order)):
+                assert ours >= divergence_ * NANO * (1 - 1e-9) - 1
+                closest[order] = max(closest.get(order, 0), divergence_ * NANO / ours)
+        assert max(abs(one - other)) <= float(loss.pure_epsilon) * (1 + 1e-12)
+    if epsilon <= 1:
+        assert min(closest[1.25], closest[2.0]) > 0.85  # it is no curve of something else
+
+
+@pytest.mark.parametrize("epsilon", [0.3, 1.0])
+def test_a_tenth_less_of_a_bounded_range_would_be_found_out(epsilon):
+    """Two outputs, evenly likely, whose scores move apart: the divergence is all but the bound."""
+    loss = bounded_range(F(str(epsilon)) * F(9, 10))
+    one = np.log([0.5, 0.5])
+    other = np.array([epsilon / 2, -epsilon / 2]) - logsumexp([epsilon / 2, -epsilon / 2])
+    assert loss.renyi[0] < divergence(one, other, ORDERS[0]) * NANO
+
+
+def test_a_bounded_range_is_no_more_than_a_pure_loss_and_a_quarter_of_it_where_small():
+    small = bounded_range(F(1, 100))
+    for ours, plain, order in zip(small.renyi, pure(F(1, 100)).renyi, FINITE, strict=False):
+        assert ours == math.ceil(F(order) / 8 / 10_000 * NANO) <= plain
+        if order <= 4:
+            assert ours == pytest.approx(plain / 4, rel=0.01)
+    assert small.pure_epsilon == F(1, 100)
+    assert bounded_range(F(30)).renyi[-2] == pure(F(30)).renyi[-2]
+    assert bounded_range(F(0)) == bounded_range(F(1), 0) == ZERO
+    assert set(bounded_range(F(10**12)).renyi) == {INFINITE}
+    with pytest.raises(ValueError, match="not negative"):
+        bounded_range(F(-1))
+
+
+@settings(deadline=None)
+@given(st.fractions(min_value=0, max_value=5, max_denominator=10**4), st.integers(0, 1000))
+def test_many_choices_at_once_lose_no_more_than_one_by_one(epsilon, count):
+    together, apart = bounded_range(epsilon, count), bounded_range(epsilon).times(count)
+    for a, b in zip(together.renyi, apart.renyi, strict=True):
+        assert b - count <= a <= b
 
 
 SAMPLED = pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_words_for_sealed_cells_are_constant(sealed):
         lambda e: e[0],
         lambda e: SECRET in e,
         lambda e: setattr(e, "cells", 1),
-        lambda e: delattr(e, "_Exact__opened"),
+        lambda e: delattr(e, "_Sealed__opened"),
         lambda e: e.__getstate__(),
     ],
 )
@@ -169,10 +169,18 @@ def test_counts_of_any_groups_are_those_of_the_whole_table(counts, groups):
 
 def test_release_alone_opens():
     """A new user of the accessor has to be argued for here."""
+    assert users_of(r"exact import .*\b_open\b|\bexact\._open\b") == {"privacy/release.py"}
+
+
+def test_a_seal_is_opened_by_the_files_of_what_is_sealed_alone():
+    seals = r"sealed import .*\b_contents\b|\bsealed\._contents\b|_Sealed__opened"
+    assert users_of(seals) == {"privacy/sealed.py", "privacy/exact.py", "privacy/members.py"}
+
+
+def users_of(pattern):
     root = pathlib.Path(noisegate.__file__).parent
-    users = {
+    return {
         file.relative_to(root).as_posix()
         for file in root.rglob("*.py")
-        if re.search(r"exact import .*\b_open\b|\bexact\._open\b|_Exact__opened", file.read_text())
+        if re.search(pattern, file.read_text())
     }
-    assert users == {"privacy/exact.py", "privacy/release.py"}

@@ -86,6 +86,37 @@ def test_permute_and_flip_takes_another_law_where_the_margin_is_wrong(monkeypatc
         laws.assert_follows(flipped(RISING, 3.0, 40_000), law, not_these=dict(zip("-+", near, strict=True)))
 
 
+def chosen(scores, scale, count):
+    found = np.array(scores, dtype=np.int64)
+    return [samplers.exponential_choice(found, F(scale)) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("scores", "scale", "count"), [(RISING, 3.0, 40_000), (TIED, 2.0, 80_000)])
+def test_the_exponential_mechanism_follows_its_law(scores, scale, count, monkeypatch):
+    monkeypatch.setattr(samplers, "PICKS", 8)  # few, so that none of them being taken is tried too
+    law, *near = (laws.exponential_choice(scores, factor * scale) for factor in (1, 0.9, 1.1))
+    flip = laws.permute_and_flip(scores, scale)
+    others = {"10% less": near[0], "10% more": near[1], "permute and flip": flip}
+    laws.assert_follows(chosen(scores, scale, count), law, not_these=others)
+
+
+def test_the_best_of_many_is_chosen_where_no_other_comes_near():
+    scores = np.zeros(100_000, np.int64)
+    scores[4711] = 2**61
+    assert {samplers.exponential_choice(scores, F(1)) for _ in range(3)} == {4711}
+    assert samplers.exponential_choice(scores[:1], F(1)) == 0
+
+
+def test_even_picks_are_even_and_the_uneven_rest_is_thrown_away(monkeypatch):
+    law = laws.Law(0, np.full(7, 1 / 7))
+    near = {"a seventh more of one": laws.Law(0, np.array([8, 6, 7, 7, 7, 7, 7]) / 49)}
+    laws.assert_follows(samplers.even_picks(7, 100_000).tolist(), law, not_these=near)
+    last = 2**64 // 7 * 7
+    words = iter([[last, 2**64 - 1], [last - 1, last, 3]])
+    monkeypatch.setattr(samplers.secrets, "token_bytes", lambda _: np.array(next(words), np.uint64).tobytes())
+    assert samplers.even_picks(7, 2).tolist() == [6, 3]
+
+
 @given(st.integers(0, 2**62), st.floats(1e-3, 1e12))
 def test_floating_point_exponentials_lie_far_within_their_margin(gap, scale):
     rate = F(gap) / F(scale)

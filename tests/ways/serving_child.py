@@ -11,6 +11,7 @@ notice.
 
 import json
 import os
+import pkgutil
 import resource
 import signal
 import sys
@@ -44,6 +45,12 @@ STEPS: dict[str, tuple[Any, str, bool]] = {
     "after the answer is stored": (Ledger, "close", False),
     "before the reply": (caller, "encode", True),
 }
+# The same of an association; named by module, since only its tests need what reads genotypes.
+ASSOCIATING: dict[str, tuple[str, str, bool]] = {
+    "before the members": ("noisegate.engines.duckdb:DuckDB", "members", True),
+    "after the members": ("noisegate.engines.duckdb:DuckDB", "members", False),
+    "after the tables": ("noisegate.genomics.association_plan", "carry_out", False),
+}
 # The same before it serves.
 OPENING: dict[str, tuple[Any, str, bool]] = {
     "before a snapshot is published": (register, "_publish", True),
@@ -65,6 +72,9 @@ def die_at(step: str, passes: int, armed: threading.Event) -> None:
 
     if step in ("before a commit", "after a commit"):
         home, name, before = SqliteSession, "commit", step == "before a commit"
+    elif step in ASSOCIATING:
+        place, name, before = ASSOCIATING[step]
+        home = pkgutil.resolve_name(place)
     else:
         home, name, before = (STEPS | OPENING)[step]
     work = getattr(home, name)

@@ -31,6 +31,9 @@ MATRIX: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/genomes/shares"): ("custodian",),
     ("POST", "/v1/genomes/explain"): ("custodian",),
     ("POST", "/v1/genomes/advice"): ("custodian",),
+    ("POST", "/v1/genomes/associations"): ("analyst",),
+    ("POST", "/v1/genomes/associations/explain"): ("analyst",),
+    ("POST", "/v1/genomes/verifications"): ("custodian", "analyst"),
     ("GET", "/v1/genomes/releases"): ROLES,
     ("GET", "/v1/genomes/releases/{release_id}"): ROLES,
     ("GET", "/v1/genomes/releases/{release_id}/files/{name}"): ("custodian", "analyst"),
@@ -53,6 +56,13 @@ BODIES: Mapping[str, object] = {
     "/v1/genomes/shares": {"genotypes": "ward.snps", "method": "xor", "epsilon": 1},
     "/v1/genomes/explain": {"genotypes": "ward.snps", "method": "xor", "epsilon": 1},
     "/v1/genomes/advice": {"reference": "ward.panel", "people": 10, "variants": 10, "epsilon": 1},
+    "/v1/genomes/associations": {"genotypes": "ward.snps", "cases": "ward.people", "top": 1},
+    "/v1/genomes/associations/explain": {"genotypes": "ward.snps", "cases": "ward.people", "top": 1},
+    "/v1/genomes/verifications": {
+        "findings": [{"variant": "rs1", "p": 0.01}],
+        "reference": "ward.panel",
+        "release": "ward-999",
+    },
     "/v1/genomes/releases/ward-999/grants": {"analyst": "eve"},
 }
 

@@ -104,6 +104,11 @@ class Names:
             )
         return dataset, table
 
+    def genotypes(self, asker: Asker, name: str) -> PanelName:
+        """Return genotypes that the asker may know of, at their present version."""
+        dataset, table = self._table(asker, name)
+        return PanelName(dataset.name, table.name, self._desk.versions[dataset.name])
+
     def public(self, asker: Asker, name: str) -> PanelName:
         """Return a public panel at its present version.
 

@@ -13,9 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noisegate.app.associations import Associations
 from noisegate.app.background import Background
 from noisegate.app.budgets import name_of
 from noisegate.app.genome_names import Names, recipe_of
+from noisegate.app.verifications import Verifications
 from noisegate.ask.desk import Desk
 from noisegate.config import Config
 from noisegate.errors import BadInput, Conflict, NoisegateError, NotFound
@@ -60,6 +62,8 @@ class Genomes:
         self._config = config
         self._shelf = Shelf(config.state)
         self._names = Names(desk, config, self._shelf, self._find)
+        self.associations = Associations(desk, self._names)
+        self.verifications = Verifications(self._names, self._shelf, self._find, self.associations)
         self._progress: dict[int, Progress] = {}
         self._guard = threading.Lock()
         self._background = Background(self._make_quietly, "genomes")

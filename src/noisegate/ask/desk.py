@@ -1,11 +1,12 @@
 """Way 1 on one screen: a question becomes a plan, a price, a charge, and an answer."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from typing import Protocol
 
 from noisegate import sql
 from noisegate.ask.answer import Answer, AnswerColumn, BudgetLine, Estimated
@@ -18,6 +19,7 @@ from noisegate.ask.selections import Selection, selections_of
 from noisegate.ask.similar import written
 from noisegate.ask.surcharge import (
     NOTHING,
+    Priced,
     Surcharge,
     daily_of,
     reason_of,
@@ -49,6 +51,26 @@ Rows = tuple[tuple[Estimated | Scalar, ...], ...]
 OwnLimits = tuple[tuple[str, Limits], ...]
 
 
+class Asked(Protocol):
+    """What governs anything that is asked of rows: `Prepared` is one, `app.associations.Ready` another."""
+
+    @property
+    def text(self) -> str:
+        """What was asked, for the receipt."""
+
+    @property
+    def price(self) -> Priced:
+        """What it loses, and on which tiers."""
+
+    @property
+    def offer(self) -> Offer:
+        """What the gate needs to know of it."""
+
+    @property
+    def selections(self) -> tuple[Selection, ...]:
+        """Whom it singles out."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """A question that was planned and priced, before anyone is charged. Equal only to itself."""
@@ -60,6 +82,30 @@ class Prepared:
     work: Work
     ready: Ready
     selections: tuple[Selection, ...]
+
+    @property
+    def text(self) -> str:
+        """What was asked."""
+        return self.question.sql
+
+
+class Agreed:
+    """The terms of one passage: what its asker pays beside the loss, known once the offer is charged."""
+
+    def __init__(self, desk: "Desk", asked: Asked, asker: Asker) -> None:
+        """Take who asks what at which desk."""
+        self._desk, self._asked, self._asker = desk, asked, asker
+        self.added = NOTHING
+
+    @contextmanager
+    def terms(self, offer: Offer) -> Iterator[Offer]:
+        """Give the offer as it is charged; `gate.door.Terms`.
+
+        One after the other for each asker, so that a question sees those charged before it.
+        """
+        with self._desk.gate.alone(f"asker {self._asker.name}"):
+            self.added = self._desk.surcharge(self._asked, self._asker)
+            yield self._desk.surcharged(self._asked, offer, self.added, self._asker)
 
 
 class Desk:
@@ -164,7 +210,7 @@ class Desk:
             conditions=written(selections, fingerprint_of(asked, "", versions)),
         )
 
-    def surcharge(self, ready: Prepared, asker: Asker) -> Surcharge:
+    def surcharge(self, ready: Asked, asker: Asker) -> Surcharge:
         """Return what a prepared question takes from this asker beyond its loss, now."""
         policy = self.catalog.policy.specificity
         if not ready.selections or self.ledger.find_answer(ready.offer.fingerprint) is not None:
@@ -176,11 +222,15 @@ class Desk:
         try:
             ready = self.prepare(question, asker)
         except RestrictedColumn as error:
-            dataset = self.catalog.dataset(str(error.detail.get("dataset")))
-            if dataset is None:
-                raise
-            raise self._counted(error, dataset.population, (dataset.name,), question.sql, asker) from None
+            raise self.restricted(error, question.sql, asker) from None
         return self.answer(ready, asker, idempotency_key)
+
+    def restricted(self, error: RestrictedColumn, text: str, asker: Asker) -> NoisegateError:
+        """Record a question about a restricted column, and return what the asker is told."""
+        dataset = self.catalog.dataset(str(error.detail.get("dataset")))
+        if dataset is None:
+            return error
+        return self._counted(error, dataset.population, (dataset.name,), text, asker)
 
     def _counted(
         self,
@@ -197,17 +247,8 @@ class Desk:
 
     def answer(self, ready: Prepared, asker: Asker, idempotency_key: str | None = None) -> Answer:
         """Take a prepared question through the gate. The text has ended: only the plan is run."""
-        added = NOTHING
-
-        @contextmanager
-        def terms(offer: Offer) -> Iterator[Offer]:
-            # One after the other for each asker, so that a question sees those charged before it.
-            nonlocal added
-            with self.gate.alone(f"asker {asker.name}"):
-                added = self.surcharge(ready, asker)
-                yield self._surcharged(ready, offer, added, asker)
-
-        with self.gate.open_passage(asker, ready.offer, idempotency_key, terms) as passage:
+        agreed = Agreed(self, ready, asker)
+        with self.gate.open_passage(asker, ready.offer, idempotency_key, agreed.terms) as passage:
             if passage.stored is None:  # charged; nothing private was read before this line
                 exact = self.engine.run(ready.ready)
                 noisy = release(exact, ready.plan.private, ready.price.mechanism)
@@ -221,7 +262,7 @@ class Desk:
             else:
                 columns, rows = self._rows(ready, passage.stored)
         priced = ready.price
-        added = NOTHING if passage.replayed else added
+        added = NOTHING if passage.replayed else agreed.added
         return Answer(
             columns=columns,
             rows=rows,
@@ -240,14 +281,14 @@ class Desk:
             waited=passage.waited,
         )
 
-    def _surcharged(self, ready: Prepared, offer: Offer, added: Surcharge, asker: Asker) -> Offer:
+    def surcharged(self, ready: Asked, offer: Offer, added: Surcharge, asker: Asker) -> Offer:
         """Return the offer with what the asker pays beside the loss, or refuse and count the question."""
         policy = self.catalog.policy.specificity
         if added is NOTHING:
             return offer
         if added.factor.value > policy.max_factor:
             error = too_specific(added.factor, policy)
-            raise self._counted(error, offer.population, offer.datasets, ready.question.sql, asker)
+            raise self._counted(error, offer.population, offer.datasets, ready.text, asker)
         return replace(
             offer,
             surcharge=added.loss,
@@ -260,7 +301,7 @@ class Desk:
         noisy = Noisy.from_json(json.loads(stored))
         return finish(ready.plan, noisy, ready.price.mechanism, self.runner)
 
-    def stand_alone_delta(self, priced: Price) -> float:
+    def stand_alone_delta(self, priced: Priced) -> float:
         """Return the δ that goes with the stand-alone ε: 0 for pure mechanisms on public keys."""
         if priced.loss.pure_epsilon is not None and priced.loss.pure_epsilon <= priced.stand_alone:
             return priced.loss.delta / DELTA_UNIT
@@ -292,11 +333,7 @@ class Desk:
 def notes_of(ready: Prepared, catalog: Catalog) -> tuple[str, ...]:
     """Return what a reader of the answer must know besides its numbers, from public facts."""
     names = {s.dataset for s in scans(ready.plan.private.source)}
-    notes = [
-        f"{d.name} is SYNTHETIC data: made up, about nobody"
-        for d in catalog.datasets
-        if d.name in names and d.synthetic
-    ]
+    notes = synthetic_notes(names, catalog)
     if ready.price.planned:
         notes.append(
             "the accuracy asked for was met by a planning figure: the custodian's expected number of people, "
@@ -307,3 +344,12 @@ def notes_of(ready: Prepared, catalog: Catalog) -> tuple[str, ...]:
             "groups of few people are left out by private key selection; intervals hold for the groups shown"
         )
     return tuple(notes)
+
+
+def synthetic_notes(names: Collection[str], catalog: Catalog) -> list[str]:
+    """Return a note of each of these datasets that is made up."""
+    return [
+        f"{d.name} is SYNTHETIC data: made up, about nobody"
+        for d in catalog.datasets
+        if d.name in names and d.synthetic
+    ]

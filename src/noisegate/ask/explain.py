@@ -5,12 +5,12 @@ from fractions import Fraction
 from noisegate import sql
 from noisegate.ask.answer import budget_json
 from noisegate.ask.clamping import clamping_of
-from noisegate.ask.desk import Desk, Prepared, notes_of
+from noisegate.ask.desk import Desk, notes_of
 from noisegate.ask.price import forecast
 from noisegate.ask.question import Question
-from noisegate.ask.surcharge import NOTHING, Json, maxima_of
+from noisegate.ask.surcharge import NOTHING, Json, Priced, maxima_of
 from noisegate.gate.access import Asker
-from noisegate.gate.door import analyst_account
+from noisegate.gate.door import Offer, analyst_account
 from noisegate.ledger.tallies import day_of
 from noisegate.privacy.loss import NANO
 from noisegate.privacy.mechanism import describe
@@ -55,7 +55,7 @@ def explain(question: Question, asker: Asker, desk: Desk) -> dict[str, object]:
             "max_factor": float(policy.max_factor),
             "refused": added.factor.value > policy.max_factor,
             "lines": added.factor.lines_json(),
-            "day": _day(ready, asker, desk),
+            "day": day_json(priced, ready.offer, asker, desk),
         },
         "expected_error": errors,
         "confidence": 0.95,
@@ -73,13 +73,13 @@ def explain(question: Question, asker: Asker, desk: Desk) -> dict[str, object]:
     }
 
 
-def _day(ready: Prepared, asker: Asker, desk: Desk) -> Json | None:
+def day_json(priced: Priced, offer: Offer, asker: Asker, desk: Desk) -> Json | None:
     """Return what the asker may spend in a day and has left of it, on the tier that leaves the least."""
-    maxima = maxima_of(ready.price, desk.catalog)
+    maxima = maxima_of(priced, desk.catalog)
     if not maxima:
         return None
     today = day_of(desk.ledger.now())
-    accounts = [analyst_account(ready.offer.population, d, asker) for d in ready.offer.datasets]
+    accounts = [analyst_account(offer.population, d, asker) for d in offer.datasets]
     tallies = [[t for t in desk.ledger.tallies(a, today) if t.day == today] for a in accounts]
     found = []
     for maximum in maxima:

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from noisegate.ask.conditions import Conjunct, Reading, pin
+from noisegate.ask.conditions import Conjunct, Reading, outside, pin
 from noisegate.ask.regions import Region, everything, intersection, size_of, smallest_class
 from noisegate.ask.walk import Env, Walk
-from noisegate.catalog.model import Catalog
+from noisegate.catalog.model import Catalog, Tier
 from noisegate.privacy.after import Plan
 from noisegate.privacy.expressions import Call, Expression, Function, columns_of
 from noisegate.privacy.question import CountRows, CountUnits, Key, Measure
+from noisegate.privacy.relations import Relation
 from noisegate.sql.domains import domain_of as domain_of_key
 from noisegate.sql.facts import Facts
 from noisegate.sql.intervals import facts_of
@@ -27,6 +28,7 @@ _SCALES = frozenset(
     }
 )  # fmt: skip
 EACH = "each "  # begins the subject of a group key whose values are not known
+GENOTYPES = 3  # that a variant's table tells apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,31 @@ def selections_of(plan: Plan, catalog: Catalog) -> tuple[Selection, ...]:
     for measure in plan.private.measures:
         found[tuple(dict.fromkeys([*common, *_of_measure(measure, env, walk)]))] = None
     return tuple(gathered(conjuncts) for conjuncts in found)
+
+
+def selections_of_groups(
+    cases: Relation, among: Relation | None, variants: str, which: str, catalog: Catalog
+) -> tuple[Selection, ...]:
+    """Return whom tables of cases and controls by genotype single out: people of a group with one genotype.
+
+    What is demanded of cases, and of all who take part, counts as if it were of different rows of a person,
+    so no more is made of one column that both are about than if it were two.
+
+    Args:
+        cases: who is a case.
+        among: who takes part; None for everybody.
+        variants: what the variants are called.
+        which: tells them apart from others.
+        catalog: what is declared.
+    """
+    part = [] if among is None else Walk(catalog).read(among, "among/")[1]
+    own = Walk(catalog).read(cases, "cases/")[1]
+    weight = catalog.policy.tiers[Tier.GENOMIC].weight
+    share = Fraction(1, GENOTYPES)
+    said = f"each genotype of {variants}"
+    genotype = Conjunct("", f"{EACH}genotype {variants} {which}", said, weight, share)
+    controls = outside(own, "cases/")
+    return gathered([*part, *own, genotype]), gathered([*part, *controls, genotype])
 
 
 def gathered(conjuncts: Iterable[Conjunct]) -> Selection:

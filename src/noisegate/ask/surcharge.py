@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
-from noisegate.ask.price import Price
 from noisegate.ask.selections import Selection
 from noisegate.ask.similar import Earlier
 from noisegate.ask.specificity import Factor, factor
@@ -20,6 +20,29 @@ from noisegate.privacy.filter import stand_alone_epsilon
 from noisegate.privacy.loss import INFINITE, NANO, ZERO, Loss
 
 Json = dict[str, object]
+
+
+class Priced(Protocol):
+    """What the adaptive price looks at: a loss, what it comes to alone, and the tiers it is of.
+
+    `ask.price.Price` is one.
+    """
+
+    @property
+    def loss(self) -> Loss:
+        """What it loses."""
+
+    @property
+    def stand_alone(self) -> Fraction:
+        """The ε that it alone loses, at `delta`."""
+
+    @property
+    def delta(self) -> Fraction:
+        """The account's δ."""
+
+    @property
+    def tiers(self) -> tuple[Tier, ...]:
+        """The tiers of the columns it touches, least sensitive first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +63,7 @@ NOTHING = Surcharge(Factor(Fraction(1), ()), ZERO, Fraction(0))
 
 
 def surcharge_of(
-    selections: Sequence[Selection], earlier: Sequence[Earlier], priced: Price, policy: Specificity
+    selections: Sequence[Selection], earlier: Sequence[Earlier], priced: Priced, policy: Specificity
 ) -> Surcharge:
     """Return the surcharge of a priced question.
 
@@ -65,7 +88,7 @@ class Maximum:
     counted: tuple[Tier, ...]
 
 
-def maxima_of(priced: Price, catalog: Catalog) -> tuple[Maximum, ...]:
+def maxima_of(priced: Priced, catalog: Catalog) -> tuple[Maximum, ...]:
     """Return the maxima a day of all tiers that a question touches, that of the most sensitive one last."""
     order, policies = list(Tier), catalog.policy.tiers
     found = []
@@ -76,7 +99,7 @@ def maxima_of(priced: Price, catalog: Catalog) -> tuple[Maximum, ...]:
     return tuple(found)
 
 
-def daily_of(priced: Price, times: Fraction, catalog: Catalog) -> Daily | None:
+def daily_of(priced: Priced, times: Fraction, catalog: Catalog) -> Daily | None:
     """Return what a question counts for against the maxima a day, None where it touches no tier with one.
 
     That is its stand-alone ε, times its factor. It is counted under the most sensitive tier that it touches,

@@ -5,7 +5,7 @@ still charged, to an analyst's account named on the command line.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -103,6 +103,39 @@ class Door(Protocol):
 
     def cancel_job(self, job_id: int) -> Json:
         """End a job without an answer."""
+
+    def associate(
+        self,
+        genotypes: str,
+        *,
+        cases: str,
+        among: str | None = None,
+        variants: Sequence[str] | None = None,
+        top: int | None = None,
+        reference: str | None = None,
+        manifest: str | None = None,
+        epsilon: Number | None = None,
+    ) -> Answer:
+        """Compare the genotypes of cases and controls."""
+
+    def explain_association(
+        self,
+        genotypes: str,
+        *,
+        cases: str,
+        among: str | None = None,
+        variants: Sequence[str] | None = None,
+        top: int | None = None,
+        reference: str | None = None,
+        manifest: str | None = None,
+        epsilon: Number | None = None,
+    ) -> Json:
+        """Price an association."""
+
+    def verify_findings(
+        self, findings: Sequence[Mapping[str, object]], *, reference: str, **wanted: object
+    ) -> Json:
+        """Hold published findings against a release, or against a private answer."""
 
     def share_genomes(self, genotypes: str, **wanted: object) -> Json:
         """Charge for a release of genomes and have it made."""

@@ -8,15 +8,23 @@ from typing import Annotated, Any
 from typer import Argument, Option, Typer, confirm
 
 from noisegate.cli import genomes_show, options, show
+from noisegate.cli.associate import add_association
 from noisegate.cli.door import Door, Json, open_door
 from noisegate.cli.genome_files import add_files
 from noisegate.cli.genome_inputs import cases_in, families_in, frequencies_in
+from noisegate.cli.gwas import add_gwas
+from noisegate.cli.kinship import add_kinship
 from noisegate.cli.releases import program as releases_program
+from noisegate.cli.verify import add_verification
 from noisegate.errors import BadInput, Conflict, EngineFailed, NoisegateError
 
 program = Typer(help="Genotypes that can be shared: noisy, synthetic, or counted.", no_args_is_help=True)
 program.add_typer(releases_program, name="releases")
 add_files(program)
+add_association(program)
+add_kinship(program)
+add_verification(program)
+add_gwas(program)
 
 Genotypes = Annotated[
     str, Argument(help="Whose genotypes: dataset.table of the catalog.", show_default=False)

@@ -10,7 +10,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from noisegate.app import Gateway, open_gateway
 from noisegate.ask.question import Question, parse_number
 from noisegate.cli.door import OPERATOR, Json, Number
+from noisegate.cli.local_associations import LocalAssociations
 from noisegate.cli.local_genomes import LocalGenomes
+from noisegate.cli.local_verifications import LocalVerifications
 from noisegate.client import Answer
 from noisegate.config import Config
 from noisegate.gate.access import Asker
@@ -55,8 +57,8 @@ def bars_of(console: Console) -> Iterator[Callable[[str, float], None]]:
             bars.stop()
 
 
-class LocalDoor(LocalGenomes):
-    """Commands in-process: a custodian for all but questions, which an analyst's account pays."""
+class LocalDoor(LocalGenomes, LocalAssociations, LocalVerifications):
+    """Commands in-process: a custodian for all but what is asked of rows, which an analyst's account pays."""
 
     def __init__(self, gateway: Gateway, analyst: str) -> None:
         """Take an open gateway and the name of the analyst whose account pays."""

@@ -25,6 +25,9 @@ Catalog = Annotated[Path | None, Option("--catalog", help="The catalog file.", m
 AsJson = Annotated[bool, Option("--json", help="JSON alone on stdout; progress and errors on stderr.")]
 Host = Annotated[str | None, Option("--host", help="Address to listen on. Default 127.0.0.1.")]
 Port = Annotated[int | None, Option("--port", help="Port to listen on, 0 for any free one. Default 8400.")]
+Threads = Annotated[
+    int | None, Option("--threads", help="How many chunks are worked on at once; a core each, up to 8.")
+]
 Ledger = Annotated[
     str | None,
     Option(
@@ -35,7 +38,7 @@ Ledger = Annotated[
 ]
 Scheduler = Annotated[
     str | None,
-    Option("--scheduler", help="A Dask scheduler whose workers make the release, over TLS.", metavar="URL"),
+    Option("--scheduler", help="A Dask scheduler whose workers do the work, over TLS.", metavar="URL"),
 ]
 
 

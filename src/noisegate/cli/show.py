@@ -97,14 +97,14 @@ def explanation(console: Console, found: Json) -> None:
     loss, budget = found["loss"], found["budget"]
     replay = " (this question was answered before: free)" if found["price"].get("replay") else ""
     console.print(f"would cost ε {loss['epsilon']:.4g} (δ {loss['delta']:.3g}, per {loss['unit']}){replay}")
-    _price(console, found["price"], found["surcharge"])
+    priced(console, found["price"], found["surcharge"])
     console.print(budget_line(budget))
     clamped = ["clamped: " + "; ".join(found["clamping"])] if found["clamping"] else []
     for line in (*found["mechanisms"], *clamped, *found["notes"]):
         console.print(f"[dim]{escape(line)}[/dim]")
 
 
-def _price(console: Console, price: Json, surcharge: Json) -> None:
+def priced(console: Console, price: Json, surcharge: Json) -> None:
     """Print what a question takes beside its loss, line by line, and what the day still allows."""
     if surcharge["factor"] > 1:
         console.print(f"and {surcharge_line(surcharge)}:")

@@ -15,9 +15,11 @@ from urllib.parse import quote
 import httpx2
 
 from noisegate.client.answer import Answer
+from noisegate.client.associations import AssociationCalls
 from noisegate.client.failures import failure
 from noisegate.client.genomes import GenomeCalls
 from noisegate.client.numbers import Number, plain
+from noisegate.client.verifications import VerificationCalls
 from noisegate.errors import BadInput, Unreachable
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -40,7 +42,7 @@ def connect(
     return Client(url, token, timeout=timeout, transport=transport)
 
 
-class Client(GenomeCalls):
+class Client(GenomeCalls, AssociationCalls, VerificationCalls):
     """A connection to a gateway, for one token. Safe to share between threads; close it or use `with`."""
 
     def __init__(

@@ -2,10 +2,10 @@
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -14,6 +14,7 @@ from noisegate.engines.check import Checker
 from noisegate.engines.facts import check_scans, facts_of
 from noisegate.engines.locked import locked
 from noisegate.engines.lower import lower
+from noisegate.engines.members import ReadyMembers, members_of, statement
 from noisegate.engines.ranges import Added, Ends, ends_for, ends_of, parted
 from noisegate.engines.register import Snapshot
 from noisegate.engines.render import database
@@ -21,8 +22,11 @@ from noisegate.engines.unitrows import Statement
 from noisegate.engines.watch import Watch
 from noisegate.errors import EngineFailed, EngineTimeout, NoisegateError
 from noisegate.privacy.exact import Exact
+from noisegate.privacy.members import Members
 from noisegate.privacy.question import Aggregation
-from noisegate.privacy.relations import scans
+from noisegate.privacy.relations import Relation, scans
+
+Found = TypeVar("Found")
 
 # Integer keys that span up to 2^20 values are aggregated in an array rather than a hash table: units often
 # are. It costs at most that many slots a thread.
@@ -95,13 +99,23 @@ class DuckDB:
             PlanError: the plan is nested too deep, or too long, to write.
             InternalError: it claims of a table what was not verified, or its SQL did not pass the check.
         """
-        check_scans(aggregation, self._facts)
+        check_scans(aggregation.source, self._facts)
         ends = ends_for(aggregation, self._ends)
         statements = lower(aggregation, ranged=True) if ends else lower(aggregation)
-        tables = frozenset((database(s.dataset), s.table) for s in scans(aggregation.source))
-        for statement in statements:
-            self._checker.check(statement.sql, tables)
+        self._check(statements, aggregation.source)
         return Ready(aggregation, statements, ends)
+
+    def prepare_members(self, relation: Relation) -> ReadyMembers:
+        """Write down who has a row in a private relation, and check it, before any charge.
+
+        Raises:
+            PlanError: the relation is public, or nested too deep, or too long, to write.
+            InternalError: as `prepare`.
+        """
+        check_scans(relation, self._facts)
+        ready = ReadyMembers(relation, statement(relation))
+        self._check((ready.statement,), relation)
+        return ready
 
     def run(self, asked: Aggregation | Ready) -> Exact:
         """Return the exact cells of an aggregation, sealed.
@@ -112,16 +126,24 @@ class DuckDB:
             EngineFailed: the engine failed. Neither says anything of rows.
         """
         ready = asked if isinstance(asked, Ready) else self.prepare(asked)
-        failure: NoisegateError
-        try:
-            answers = self._answers(ready.statements, ready.ends)
-            return assembled(ready.aggregation, answers)
-        except duckdb.InterruptException:
-            failure = EngineTimeout()
-        except Exception:  # noqa: BLE001  (whatever it was, its text may quote rows)
-            failure = EngineFailed()
-        # Raised here and not above: an exception being handled would travel along as the context.
-        raise failure
+        return _silently(lambda: assembled(ready.aggregation, self._answers(ready.statements, ready.ends)))
+
+    def members(self, ready: ReadyMembers) -> Members:
+        """Return who has a row in a private relation, sealed.
+
+        Claim: whether a unit is among them is a function of that unit's rows and of public tables.
+        Argued in PROOFS.md, "Members".
+
+        Raises:
+            EngineTimeout: it ran past the limit.
+            EngineFailed: the engine failed. Neither says anything of rows.
+        """
+        return _silently(lambda: members_of(ready, self._answers((ready.statement,), ())[0][1]))
+
+    def _check(self, statements: tuple[Statement, ...], source: Relation) -> None:
+        tables = frozenset((database(s.dataset), s.table) for s in scans(source))
+        for written in statements:
+            self._checker.check(written.sql, tables)
 
     def _answers(
         self, statements: tuple[Statement, ...], ends: Ends
@@ -151,6 +173,19 @@ class DuckDB:
             while self._idle:
                 self._idle.pop().close()
         self._connection.close()
+
+
+def _silently(work: Callable[[], Found]) -> Found:
+    """Return what the work gives. What fails may quote rows in its text, so a constant one stands for it."""
+    failure: NoisegateError
+    try:
+        return work()
+    except duckdb.InterruptException:
+        failure = EngineTimeout()
+    except Exception:  # noqa: BLE001
+        failure = EngineFailed()
+    # Raised here and not above: an exception being handled would travel along as the context.
+    raise failure
 
 
 def answer(cursor: duckdb.DuckDBPyConnection, statement: Statement, salt: int, ends: Ends) -> dict[str, Any]:

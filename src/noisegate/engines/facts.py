@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from noisegate.engines.snapshot import Snapshot
 from noisegate.errors import InternalError
-from noisegate.privacy.question import Aggregation
-from noisegate.privacy.relations import Scan, scans
+from noisegate.privacy.relations import Relation, Scan, scans
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,14 @@ def facts_of(snapshot: Snapshot) -> dict[str, TableFacts]:
     }
 
 
-def check_scans(aggregation: Aggregation, facts: Mapping[str, Mapping[str, TableFacts]]) -> None:
-    """Raise InternalError unless every scan says of its table what was verified.
+def check_scans(source: Relation, facts: Mapping[str, Mapping[str, TableFacts]]) -> None:
+    """Raise InternalError unless every scan of a plan's source says of its table what was verified.
 
     Args:
-        aggregation: the plan.
+        source: what the plan reads.
         facts: by dataset and table.
     """
-    for scan in scans(aggregation.source):
+    for scan in scans(source):
         table = facts.get(scan.dataset, {}).get(scan.table)
         if table is None or not agrees(scan, table):
             raise InternalError(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from noisegate.errors import BadInput, NotFound
+from noisegate.genomics.as_published import STORE as COPY
 from noisegate.genomics.making import STORE
 from noisegate.genomics.prepare import prepared
 from noisegate.genomics.releases import EXPORTS, Release, Shelf
@@ -41,6 +42,21 @@ def attack(shelf: Shelf, release: str, members: Store, controls: Store, referenc
             )
     theirs, others, panel = stores
     return audit(rows, members=theirs, controls=others, reference=panel, seen=seen, people=people)
+
+
+def rows_of(shelf: Shelf, release: str) -> Store:
+    """Return the rows of a release, by its id, or of a folder: a store, or a copy by the published recipe.
+
+    Raises:
+        NotFound: there is no such release, or it has no rows.
+    """
+    folder = Path(release)
+    if folder.is_dir():
+        return Store.open(next((folder / name for name in (STORE, COPY) if (folder / name).is_dir()), folder))
+    place = shelf.place(shelf.find(release).id)
+    if not (place / STORE).is_dir():
+        raise NotFound(f"release {release} holds no row for each person", "it can be attacked, not searched")
+    return Store.open(place / STORE)
 
 
 def outcomes_json(found: Outcomes) -> dict[str, Any]:

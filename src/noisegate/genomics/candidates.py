@@ -26,7 +26,7 @@ from noisegate.errors import Forbidden
 from noisegate.genomics import chains, design, frequencies, plans, synthetic, targets
 from noisegate.genomics.account import account
 from noisegate.genomics.association import chi_squared, retention
-from noisegate.genomics.counts import Noisy, Plan, measure
+from noisegate.genomics.counts import Noisy, Plan, Sizes, measure
 from noisegate.genomics.keys import ReleaseKey
 from noisegate.genomics.laws import Independent, Response
 from noisegate.genomics.measures import joint
@@ -200,10 +200,10 @@ def _changes(case: Case) -> Response:
 
 def _for_all(plan: Plan, case: Case) -> Plan:
     """Return the plan with the noise it would have if all variants of the release were counted."""
-    variants = plan.query.variants
-    if case.variants == variants:
+    query = plan.query
+    if isinstance(query, Sizes) or case.variants == query.variants:
         return plan
-    more = Fraction(case.variants, variants)
+    more = Fraction(case.variants, query.variants)
     if isinstance(plan.noise, Laplace):
         return Plan(plan.query, Laplace(float_up(plan.noise.scale * more)))
     return Plan(plan.query, Gaussian(float_up(plan.noise.scale * Fraction(float(more) ** 0.5))))

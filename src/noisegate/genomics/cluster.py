@@ -3,7 +3,8 @@
 A task says what its chunk is and where the stores lie, never the key: a worker asks the driver for it, on a
 TLS connection of its own on which both sides show certificates of the cluster's authority, and forgets it
 when the chunk is done. So no key is in task arguments, in the scheduler, in logs, or beside the output.
-Workers read and write the stores themselves, on paths that mean the same everywhere.
+Workers read and write the stores themselves, on paths that mean the same everywhere; what is to be told of
+a chunk, such as the tables of a study, goes back to the driver by Dask, over TLS too.
 """
 
 import asyncio
@@ -20,8 +21,8 @@ from urllib.parse import urlsplit
 import distributed
 
 from noisegate.errors import SetupError
-from noisegate.genomics.chunks import Work
 from noisegate.genomics.keys import KEY_BYTES, ReleaseKey
+from noisegate.genomics.scheduler import Made, Work
 
 dask: Any = distributed  # it says little of its types
 Security = Any  # distributed.Security
@@ -64,7 +65,9 @@ class Cluster:
         """Return the cluster at an address, with the certificates that Dask's configuration names."""
         return cls(address, dask.Security())
 
-    def run(self, work: Work, key: ReleaseKey, chunks: Iterable[int], go_on: Callable[[int], bool]) -> bool:
+    def run(
+        self, work: Work[Made], key: ReleaseKey, chunks: Iterable[int], go_on: Callable[[int, Made], bool]
+    ) -> bool:
         """See `scheduler.Scheduler`.
 
         Raises:
@@ -86,8 +89,8 @@ class Cluster:
             whole = True
             for future in pending:
                 with _workers_lost():
-                    future.result()
-                whole = go_on(numbers.pop(future.key)) and whole
+                    made = future.result()
+                whole = go_on(numbers.pop(future.key), made) and whole
                 number = next(left, None) if whole else None
                 if number is not None:
                     pending.add(submit(number))
@@ -124,9 +127,9 @@ def _workers_lost() -> Iterator[None]:
         ) from None
 
 
-def do_chunk(work: Work, number: int, where: tuple[str, int]) -> None:
+def do_chunk(work: Work[Made], number: int, where: tuple[str, int]) -> Made:
     """Make one chunk on a worker, with the key that the driver gives it."""
-    work.do(number, fetched(work.release, where, dask.get_worker().security))
+    return work.do(number, fetched(work.release, where, dask.get_worker().security))
 
 
 def fetched(release: str, where: tuple[str, int], security: Security) -> ReleaseKey:

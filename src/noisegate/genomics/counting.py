@@ -31,6 +31,12 @@ def genotypes(hi: Words, lo: Words, masks: Words) -> Cells:
     return found
 
 
+def sizes(masks: Words) -> Cells:
+    """Return how many people are in each group: int64, shape (groups,), of masks as `genotypes` takes."""
+    found: Cells = np.bitwise_count(masks).sum(axis=1, dtype=np.int64)
+    return found
+
+
 def add_weights(hi: Words, lo: Words, weights: Cells, found: Cells) -> None:
     """Add to each person's sum the weight of their genotype: int64, (variants, 3) and (people,)."""
     _add_weights(hi, lo, weights, found)

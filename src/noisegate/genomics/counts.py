@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from noisegate.errors import BadInput, InternalError
 from noisegate.genomics import counting
+from noisegate.genomics.labels import CASE, CONTROL, NO_PART, Labels
 from noisegate.genotypes.packed import Block, Words, words_of
 from noisegate.privacy.curves import gaussian, pure
 from noisegate.privacy.loss import Loss
@@ -24,6 +25,7 @@ from noisegate.privacy.noise import Gaussian, Laplace, add
 
 Cells = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Masks = Words  # uint64, shape (groups, words): a row of bits a group
 Given = TypeVar("Given", NDArray[np.int64], NDArray[np.bool_])
 UNITS = 64  # of a centred count to one allele: centres are rounded to them, nothing else is
 AT_ONCE = 2**23  # genotypes held at a time
@@ -94,13 +96,18 @@ class Centred:
 class Groups:
     """How many people of each of two groups have each genotype: cells of shape (variants, 2, 3).
 
-    Group 1 are the cases, 0 the others; which one a person is in is part of that person's row.
+    Group 1 are the cases, 0 the controls; which one a person is in, if any, is part of that person's row.
     """
 
     variants: int
 
     def __post_init__(self) -> None:
         _check_variants(self.variants)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many people are in each of two groups: cells of shape (2,), in the order of Groups."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +140,8 @@ class Pairs:
         return self.variants - int(np.count_nonzero(self.starts))
 
 
-Query = Alleles | Centred | Groups | Pairs
+Query = Alleles | Centred | Groups | Sizes | Pairs
+Labelled = Groups | Sizes
 
 
 def squared_sensitivity(query: Query) -> int:
@@ -146,6 +154,8 @@ def squared_sensitivity(query: Query) -> int:
             return 4 * squared_radius
         case Groups(variants=variants):
             return 2 * variants
+        case Sizes():
+            return 2
         case Pairs():
             return 2 * query.tables
         case _:
@@ -161,6 +171,8 @@ def absolute_sensitivity(query: Query) -> int | None:
             return None
         case Groups(variants=variants):
             return 2 * variants
+        case Sizes():
+            return 2
         case Pairs():
             return 2 * query.tables
         case _:
@@ -176,6 +188,8 @@ def shape(query: Query) -> tuple[int, ...]:
             return (query.variants + 1,)
         case Groups(variants=variants):
             return (variants, 2, 3)
+        case Sizes():
+            return (2,)
         case Pairs():
             return (query.tables, 3, 3)
         case _:
@@ -225,28 +239,31 @@ class Noisy:
         object.__setattr__(self, "cells", _frozen(self.cells))
 
 
-def measure(plan: Plan, source: Source, cases: Flags | None = None) -> Noisy:
+def measure(plan: Plan, source: Source, labels: Labels | Flags | None = None) -> Noisy:
     """Count, and add the plan's noise to every cell.
 
-    Claim: the result loses no more of one person than `plan.loss`, if one person's row is replaced.
-    Needs: the loss is charged; genotypes are complete, and each row of the source one person's own.
+    Claim: the result loses no more of one person than `plan.loss`, if one person's row, genotypes and label
+    together, is replaced.
+    Needs: the loss is charged; genotypes are complete, and each row of the source one person's own, as is
+    each label.
     Argued in PROOFS.md, "Genotype counts".
 
     Args:
         plan: what is counted and the noise.
         source: genotypes of the query's variants.
-        cases: bool, shape (people,), of a Groups query alone: who is a case.
+        labels: of Groups and Sizes alone: int8, shape (people,), as `labels` gives them; or bool, true for a
+            case and false for a control.
 
     Raises:
-        BadInput: `cases` is there where it should not be, or is not where it should, or is of another length.
+        BadInput: `labels` are there where they should not be, or are not where they should, or are others.
         InternalError: a call is missing; the text is constant.
     """
     query = plan.query
-    if isinstance(query, Groups) != (cases is not None):
-        raise BadInput("who is a case is needed for tables of cases and controls, and for nothing else")
-    if cases is not None and (cases.dtype != np.bool_ or cases.shape != (source.people,)):
-        raise BadInput("who is a case is one truth value a person")
-    exact = np.concatenate([part.ravel() for part in _exact(query, source, cases)])
+    if isinstance(query, Labelled) != (labels is not None):
+        raise BadInput("who is a case is needed for groups of cases and controls, and for nothing else")
+    nobody = np.zeros((2, words_of(source.people)), np.uint64)
+    groups = nobody if labels is None else groups_of(labels, source.people)
+    exact = np.concatenate([part.ravel() for part in _exact(query, source, groups)])
     for at in range(0, len(exact), CELLS_AT_ONCE):
         part = slice(at, at + CELLS_AT_ONCE)
         exact[part] = add(plan.noise, exact[part])
@@ -272,7 +289,20 @@ def blocks(source: Source, variants: int, at_once: int = AT_ONCE) -> Iterator[tu
         yield start, block
 
 
-def _exact(query: Query, source: Source, cases: Flags | None) -> Iterator[Cells]:
+def groups_of(labels: Labels | Flags, people: int) -> Masks:
+    """Return who is a control and who a case, as masks: uint64, shape (2, words). Private as labels are.
+
+    Raises:
+        BadInput: labels of another type, length or value; the text is constant.
+    """
+    if labels.dtype not in (np.int8, np.bool_) or labels.shape != (people,):
+        raise BadInput("who is a case is one label a person")
+    if labels.dtype == np.int8 and not ((labels >= NO_PART) & (labels <= CASE)).all():
+        raise BadInput("a label is 1 for a case, 0 for a control and -1 for who takes no part")
+    return np.stack([mask(labels == CONTROL), mask(labels == CASE)])
+
+
+def _exact(query: Query, source: Source, groups: Masks) -> Iterator[Cells]:
     """Yield the exact cells, some variants at a time."""
     everybody = mask(np.ones(source.people, np.bool_))
     match query:
@@ -286,9 +316,9 @@ def _exact(query: Query, source: Source, cases: Flags | None) -> Iterator[Cells]
                 yield UNITS * counting.alleles(block.hi, block.lo, counted) - kept * centre
             yield np.array([kept * query.near])
         case Groups(variants=variants):
-            labels = np.zeros(source.people, np.bool_) if cases is None else cases
-            masks = np.stack([mask(~labels), mask(labels)])
-            yield from _each(source, variants, lambda _, b: counting.genotypes(b.hi, b.lo, masks))
+            yield from _each(source, variants, lambda _, b: counting.genotypes(b.hi, b.lo, groups))
+        case Sizes():
+            yield counting.sizes(groups)
         case Pairs():
             yield from pair_counts(query, source)
         case _:

@@ -21,7 +21,7 @@ from noisegate.genomics.counts import Noisy, Source, again, measure
 from noisegate.genomics.exports import export, write_frequencies, write_tables
 from noisegate.genomics.keys import ReleaseKey
 from noisegate.genomics.laws import Response
-from noisegate.genomics.mechanism import CELLS, Counting, Drawing, Flipping
+from noisegate.genomics.mechanism import CELLS, Counting, Drawing, Flipping, Mechanism
 from noisegate.genomics.panel import Panel
 from noisegate.genomics.proposal import Proposal
 from noisegate.genomics.recipe import GENOTYPES, Format, Method
@@ -110,7 +110,7 @@ def make(
     done, of = writer.done(), len(writer.chunks())
     on_progress(len(done), of)
 
-    def after(number: int) -> bool:
+    def after(number: int, _: None) -> bool:
         done.add(number)
         on_progress(len(done), of)
         return go_on() or len(done) == of
@@ -194,7 +194,11 @@ def chunks_of(proposal: Proposal, source: Source, cells: Mapping[str, Noisy]) ->
         source: whose genotypes; the proposal's own, or those of people it is tried on.
         cells: what was measured of it.
     """
-    mechanism = proposal.mechanism
+    return chunks_with(proposal.mechanism, source, cells)
+
+
+def chunks_with(mechanism: Mechanism, source: Source, cells: Mapping[str, Noisy]) -> Flips | Draws:
+    """Return what a chunk is of a release by a mechanism; see `chunks_of`."""
     match mechanism:
         case Flipping(law=law, panel=panel):
             target = mechanism.target

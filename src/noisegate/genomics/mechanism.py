@@ -118,16 +118,34 @@ def plans_of(mechanism: Mechanism) -> dict[str, Plan]:
 
 def opened(recipe: Recipe, sources: Sources) -> tuple[Prepared, Prepared | None]:
     """Return the genotypes a recipe is about, and its public panel, both in the order of its manifest."""
-    store = sources.store(PanelName(recipe.dataset, recipe.table, recipe.version))
-    manifest = sources.store(PanelName.named(recipe.manifest)) if recipe.manifest else store
-    if not manifest.coding_is_public:
+    name = PanelName(recipe.dataset, recipe.table, recipe.version)
+    return aligned(name, recipe.manifest, recipe.reference, sources)
+
+
+def aligned(
+    genotypes: PanelName, manifest: str, reference: str, sources: Sources
+) -> tuple[Prepared, Prepared | None]:
+    """Return genotypes, complete, and a public panel, both in the order of a manifest.
+
+    Args:
+        genotypes: whose.
+        manifest: a public panel whose variants are meant, `dataset.table@version`; "" for their own.
+        reference: a public panel that fills missing calls, likewise; "" for none.
+        sources: where they are found.
+
+    Raises:
+        BadInput: their own list of variants and alleles is not public, and no other is named.
+    """
+    store = sources.store(genotypes)
+    listed = sources.store(PanelName.named(manifest)) if manifest else store
+    if not listed.coding_is_public:
         raise BadInput(
-            f"which allele {recipe.of} counts was worked out from its people, so it tells of them",
+            f"which allele {genotypes.of} counts was worked out from its people, so it tells of them",
             "name a public panel whose variants and alleles are meant: --manifest",
         )
-    panel = sources.store(PanelName.named(recipe.reference)) if recipe.reference else None
-    reference = None if panel is None else whole(panel, manifest, recipe.reference)
-    return prepared(store, manifest, reference), reference
+    panel = sources.store(PanelName.named(reference)) if reference else None
+    found = None if panel is None else whole(panel, listed, reference)
+    return prepared(store, listed, found), found
 
 
 def mechanism_of(

@@ -221,7 +221,12 @@ class PanelName:
     @property
     def name(self) -> str:
         """As recipes write it."""
-        return f"{self.dataset}.{self.table}@{self.version}"
+        return f"{self.of}@{self.version}"
+
+    @property
+    def of(self) -> str:
+        """As it is named at any version: `dataset.table`."""
+        return f"{self.dataset}.{self.table}"
 
     @classmethod
     def named(cls, name: str) -> "PanelName":

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisegate.genomics import frequencies, tables
 from noisegate.genomics.comparison import Measures, compare, compare_frequencies, compare_tables
+from noisegate.genomics.insiders import canary_of, kin_of, likeness_of, reconstruction_of
 from noisegate.genomics.making import STORE, cases_of, kept
 from noisegate.genomics.mechanism import Counting, Flipping
 from noisegate.genomics.proposal import Proposal
@@ -23,6 +25,7 @@ from noisegate.genomics.report.facts import (
     Charge,
     Exact,
     Law,
+    Likeness,
     Protection,
     Setting,
     Shareable,
@@ -34,7 +37,7 @@ from noisegate.genomics.trial import chosen, places_of, seen_by_attackers, tried
 from noisegate.genotypes.packed import tally
 from noisegate.genotypes.store import Store
 from noisegate.leakage.audit import Outcomes, audit
-from noisegate.leakage.genomes import Chosen, Genomes
+from noisegate.leakage.genomes import Chosen, Frequencies, Genomes
 from noisegate.ledger.records import Receipt
 
 PAGES = ("report.html", "report.json")
@@ -117,19 +120,23 @@ def exact_of(proposal: Proposal, folder: Path, shareable: Shareable) -> Exact:
     """Return what the custodian may know beside it, computed from the private rows."""
     alignment = proposal.source.alignment
     outcomes = attacked(proposal, folder)
+    kin, no_kin = kin_of(proposal)
     return Exact(
         shareable=shareable,
         input_digest=proposal.source.digest,
         measures=measured_exactly(proposal, folder),
         outcomes=outcomes,
         controls_are=""
-        if outcomes is None
+        if outcomes is None or not outcomes.attacks
         else f"half of the public panel {proposal.recipe.reference}, the other half being what attackers "
         "know: no random split of one group with the members, so these figures tell groups apart as well",
         filled=_filled(proposal),
         dropped=tuple(
             (f"{side}: {reason.sentence}", count) for (side, reason), count in alignment.counts().items()
         ),
+        kin=kin,
+        no_kin=no_kin,
+        likeness=_likeness(proposal, folder),
     )
 
 
@@ -152,23 +159,65 @@ def measured_exactly(proposal: Proposal, folder: Path) -> Measures:
 
 
 def attacked(proposal: Proposal, folder: Path) -> Outcomes | None:
-    """Attack a release of genotypes, the members against half of the public panel; None without one."""
-    panel = proposal.reference
-    large = proposal.people * proposal.variants > LARGEST_ATTACKED
-    if panel is None or panel.people < 4 or large or isinstance(proposal.mechanism, Counting):
-        return None
-    released = Store.open(folder / STORE)
-    places = np.arange(panel.people, dtype=np.int64)
-    controls, reference = (Chosen(panel, places[half::2]) for half in (0, 1))
-    step = max(1, proposal.people // MOST_ATTACKED)
-    members: Genomes = Chosen(proposal.source, np.arange(0, proposal.people, step, dtype=np.int64))
+    """Attack a release; None where nothing can be tried.
+
+    The members are told from half of the public panel, where there is one. Counts are also attacked by
+    somebody who knows all but one of the members, and flips by a planted person.
+    """
+    reconstruction, canary = reconstruction_of(proposal, folder), canary_of(proposal)
+    if not _attackable(proposal):
+        found = Outcomes((), (), False, reconstruction, canary)
+        return found if reconstruction is not None or canary is not None else None
+    controls, reference = _halves(proposal.reference)
+    counting = isinstance(proposal.mechanism, Counting)
+    released = None if counting else Store.open(folder / STORE)
     return audit(
         released,
-        members=members,
+        members=Chosen(proposal.source, _some(proposal)),
         controls=controls,
         reference=reference,
-        seen=seen_by_attackers(proposal, released, proposal.variants),
+        seen=seen_by_attackers(proposal, released, proposal.variants)
+        if released is not None
+        else _counted(proposal, folder),
+        people=proposal.people if counting else None,
+        reconstruction=reconstruction,
+        canary=canary,
     )
+
+
+def _attackable(proposal: Proposal) -> bool:
+    panel = proposal.reference
+    return panel is not None and panel.people >= 4 and proposal.people * proposal.variants <= LARGEST_ATTACKED
+
+
+def _halves(panel: Genomes | None) -> tuple[Chosen, Chosen]:
+    """Return every other person of a panel, and the rest."""
+    assert panel is not None  # noqa: S101 -- as `_attackable` found
+    places = np.arange(panel.people, dtype=np.int64)
+    return Chosen(panel, places[0::2]), Chosen(panel, places[1::2])
+
+
+def _some(proposal: Proposal) -> NDArray[np.int64]:
+    """Return the numbers of so many members as attacks look at."""
+    return np.arange(0, proposal.people, max(1, proposal.people // MOST_ATTACKED), dtype=np.int64)
+
+
+def _counted(proposal: Proposal, folder: Path) -> Frequencies:
+    """Return the frequencies that somebody who holds the noisy counts works with."""
+    released, mechanism = kept(proposal, folder)["counts"], proposal.mechanism
+    if proposal.recipe.method is Method.FREQUENCIES:
+        assert isinstance(mechanism, Counting)  # noqa: S101 -- that is what frequencies are
+        return frequencies.estimate(released, mechanism.panel).mean
+    found = tables.estimate(released).alleles.sum(axis=1) / (2 * proposal.people)
+    shares: Frequencies = np.clip(found, 0.0, 1.0)
+    return shares
+
+
+def _likeness(proposal: Proposal, folder: Path) -> Likeness | None:
+    if not _attackable(proposal):
+        return None
+    controls, _ = _halves(proposal.reference)
+    return likeness_of(proposal, folder, _some(proposal), controls)
 
 
 def _filled(proposal: Proposal) -> int:

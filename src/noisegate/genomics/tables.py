@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate.errors import BadInput
-from noisegate.genomics import plans
+from noisegate.genomics import group_sizes, plans
 from noisegate.genomics.counts import Flags, Groups, Noisy, Plan, Source, measure
-from noisegate.privacy.noise import half_width, standard_deviation
+from noisegate.genomics.significance import evaluate_cells
+from noisegate.privacy.noise import Gaussian, Laplace, half_width, standard_deviation
 
 Reals = NDArray[np.float64]
 CONFIDENCE = Fraction(19, 20)
-WIDE = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +43,7 @@ class Tables:
     noise_sd: float
     people: int
     declared: bool
+    noise: Gaussian | Laplace
 
     @property
     def alleles(self) -> Reals:
@@ -65,11 +66,11 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Associations:
-    """Tests of allele frequency between cases and controls, float64 of shape (variants,).
+    """Tests of association between genotype and group, float64 of shape (variants,).
 
-    `z` takes the noise into account beside sampling, so `p` is a p-value of what is true of the population,
-    not of the noise. `log_odds` is the allelic log odds ratio of cases to controls, `low` and `high` its 95
-    % interval.
+    `p` is that of the trend in the number of alternate alleles, never smaller than chance and noise allow,
+    and `z` the normal deviate with this two-sided p, above 0 where cases have more of them. `log_odds` is
+    the allelic log odds ratio of cases to controls, `low` and `high` its 95 % interval; they may be infinite.
     """
 
     z: Reals
@@ -129,6 +130,7 @@ def estimate(released: Noisy, cases: int | None = None) -> Tables:
         deviation,
         people,
         cases is not None,
+        plan.noise,
     )
 
 
@@ -150,29 +152,20 @@ def onto_simplex(cells: Reals, sizes: Reals) -> Reals:
 
 
 def associations(tables: Tables) -> Associations:
-    """Return noise-aware allelic tests and odds ratios; a group that may be empty gives p 1 and no bound.
+    """Return noise-aware trend tests and allelic odds ratios, by significance.py.
 
-    Frequencies are taken from the cells before they were made consistent, whose noise is known and unbiased:
-    twos less noughts, over twice the size, plus a half. Their variance is that of sampling, p (1 - p) / 2n,
-    and of noise.
+    They are taken from the cells before they were made consistent, whose noise is known.
     """
-    from scipy.special import ndtr  # an extra's module, and slow to load
+    from scipy.special import ndtri  # an extra's module, and slow to load
 
-    sizes = np.maximum(tables.sizes, 1.0)
-    share = 0.5 + (tables.noisy[..., 2] - tables.noisy[..., 0]) / (2 * sizes)
-    noise = 2 * tables.noise_sd**2 / (2 * sizes) ** 2
-    pooled = np.clip(
-        (share * sizes).sum(axis=1) / sizes.sum(), 1 / (4 * tables.people), 1 - 1 / (4 * tables.people)
-    )
-    spread = pooled * (1 - pooled)
-    variance = (spread[:, None] / (2 * sizes) + noise).sum(axis=1)
-    z = (share[:, 1] - share[:, 0]) / np.sqrt(variance)
-    # The log odds by their slope, 1 / p (1 - p), where each group's frequency lies.
-    inside = np.clip(share, 1 / (4 * sizes), 1 - 1 / (4 * sizes))
-    slope = 1 / (inside * (1 - inside))
-    error = np.sqrt((slope**2 * (inside * (1 - inside) / (2 * sizes) + noise)).sum(axis=1))
-    log_odds = np.log(inside[:, 1] / (1 - inside[:, 1])) - np.log(inside[:, 0] / (1 - inside[:, 0]))
-    p = 2 * ndtr(-np.abs(z))
-    empty = bool((tables.sizes < 1).any())
-    bound = np.full_like(z, np.inf) if empty else WIDE * error
-    return Associations(z, np.ones_like(p) if empty else p, log_odds, log_odds - bound, log_odds + bound)
+    people = tables.people
+    if tables.declared:
+        groups = group_sizes.declared(people, round(tables.sizes[1]))
+    else:
+        groups = group_sizes.estimated(tables.noisy, tables.noise, people)
+    found = evaluate_cells(tables.noisy, tables.noise, groups)
+    log_odds = np.log(found.odds_ratio)
+    sign = np.where(found.frequency[:, 1] < found.frequency[:, 0], -1.0, 1.0)
+    with np.errstate(divide="ignore"):
+        low, high = np.log(found.low), np.log(found.high)
+    return Associations(-sign * ndtri(found.p_trend / 2), found.p_trend, log_odds, low, high)

@@ -16,7 +16,7 @@ import numpy as np
 import zarr
 
 from noisegate.errors import BadInput, CatalogError, Conflict
-from noisegate.genotypes import chunks, durable, layout
+from noisegate.genotypes import chunks, durable, flat, layout
 from noisegate.genotypes.layout import AGAIN, CALLS, CHECKS, Header
 from noisegate.genotypes.packed import Block
 from noisegate.genotypes.variants import MAX_FIELD, NO_ALT, Variants, fit
@@ -113,6 +113,16 @@ class Store:
     def variants(self) -> Variants:
         """The variants, in the order of their calls."""
         return _variants(self.path, self._header, self._group)
+
+    @cached_property
+    def flat(self) -> flat.Flat:
+        """The variants as bytes: as `variants`, and ten times as fast to have."""
+        found = flat.read(self.path, self._header.variants)
+        if found is None:
+            return flat.Flat.of(self.variants)
+        if found.digest() != self._header.variants_digest:
+            raise CatalogError(f"{self.path.name}: the variants were changed", AGAIN)
+        return found
 
     def chunks(self) -> range:
         """The numbers of all chunks."""

@@ -12,7 +12,7 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 
-from noisegate.privacy.loss import INFINITE, NANO, ORDERS, ZERO, Loss, delta_up, nano_up
+from noisegate.privacy.loss import INFINITE, NANO, ORDERS, ZERO, Loss, delta_up, least, nano_up
 
 DIGITS = 100
 SLACK = Fraction(1, 10**40)
@@ -63,6 +63,20 @@ def pure(epsilon: Fraction, count: int = 1) -> Loss:
 def _up(value: Fraction, most: Fraction, count: int) -> int:
     """Round `count` times a computed divergence up; it is known not to pass `most`."""
     return nano_up(min(value + SLACK, most) * count)
+
+
+@lru_cache(maxsize=4096)
+def bounded_range(epsilon: Fraction, count: int = 1) -> Loss:
+    """Return the loss of `count` releases, one after the other, each of range at most epsilon.
+
+    A release has that range where the logarithms of its outputs' ratios of probability between neighbours
+    lie within an interval of this length, as those of an exponential mechanism do: Durfee and Rogers (2019).
+    It is epsilon-DP, and order a has at most a * epsilon² / 8: Cesar and Rogers (2021).
+    """
+    if epsilon < 0 or count < 0:
+        raise ValueError("a loss is not negative")
+    curve = (nano_up(Fraction(order) * epsilon**2 / 8 * count) for order in ORDERS[:-1])
+    return least(pure(epsilon, count), Loss((*curve, INFINITE)))
 
 
 def gaussian(rho: Fraction) -> Loss:

@@ -1,22 +1,21 @@
 """Exact cells, sealed: what an engine hands over and nothing but `release` may open.
 
-TRUSTED, against mistakes rather than malice: code in this process could reach into any object. What the
-seal stops is the accident: an exact number in a log line, an error, a cache, a pickle or a comparison.
-PROOFS.md, "Sealed cells".
+TRUSTED. PROOFS.md, "Sealed cells".
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Never, NoReturn
+from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisegate.errors import EngineFailed
 from noisegate.privacy.expressions import Scalar
+from noisegate.privacy.sealed import Sealed, _contents
 
 Cells = NDArray[np.int64]
 SEALED = "<exact cells, sealed>"
+REFUSAL = "exact cells are sealed: only release opens them"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -66,7 +65,7 @@ class Counted:
         return SEALED
 
     def __reduce_ex__(self, protocol: object) -> Never:
-        _refuse()
+        raise TypeError(REFUSAL)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -81,7 +80,7 @@ def _is_cells(given: object) -> bool:
     return isinstance(given, np.ndarray) and given.dtype == np.int64 and given.ndim == 1
 
 
-class Exact:
+class Exact(Sealed[_Contents]):
     """The exact cells of an aggregation.
 
     Args:
@@ -92,77 +91,19 @@ class Exact:
         EngineFailed: cells of another type, or not one for each group; the text says nothing of them.
     """
 
-    __slots__ = ("__opened",)
-    __opened: Callable[[], _Contents]
+    __slots__ = ()
+    shown = SEALED
+    refusal = REFUSAL
 
     def __init__(self, keys: tuple[tuple[Scalar, ...], ...], cells: tuple[Cells | Counted, ...]) -> None:
         if not all(isinstance(c, Counted) or (_is_cells(c) and len(c) == len(keys)) for c in cells):
             raise EngineFailed
         # Counts were copied when they were made, and cannot be written to.
-        contents = _Contents(tuple(keys), tuple(c if isinstance(c, Counted) else c.copy() for c in cells))
-        # A closure, so that no tool which walks attributes or slots finds numbers.
-        object.__setattr__(self, "_Exact__opened", lambda: contents)
-
-    def __repr__(self) -> str:
-        return SEALED
-
-    def __format__(self, spec: str) -> str:
-        return SEALED
-
-    def __init_subclass__(cls) -> NoReturn:
-        raise TypeError("exact cells are sealed: no subclass")
-
-    def __setattr__(self, name: str, value: object) -> Never:
-        _refuse()
-
-    def __delattr__(self, name: str) -> Never:
-        _refuse()
-
-    def __eq__(self, other: object) -> bool:
-        _refuse()
-
-    def __ne__(self, other: object) -> bool:
-        _refuse()
-
-    def __hash__(self) -> int:
-        _refuse()
-
-    def __bool__(self) -> bool:
-        _refuse()
-
-    def __len__(self) -> int:
-        _refuse()
-
-    def __iter__(self) -> Never:
-        _refuse()
-
-    def __contains__(self, item: object) -> bool:
-        _refuse()
-
-    def __getitem__(self, item: object) -> Never:
-        _refuse()
-
-    def __array__(self, *args: object, **kwargs: object) -> Never:
-        _refuse()
-
-    def __copy__(self) -> Never:
-        _refuse()
-
-    def __deepcopy__(self, memo: object) -> Never:
-        _refuse()
-
-    def __reduce_ex__(self, protocol: object) -> Never:
-        _refuse()
-
-    def __getstate__(self) -> Never:
-        _refuse()
-
-
-def _refuse() -> Never:
-    raise TypeError("exact cells are sealed: only release opens them")
+        held = tuple(c if isinstance(c, Counted) else c.copy() for c in cells)
+        super().__init__(_Contents(tuple(keys), held))
 
 
 def _open(exact: Exact) -> tuple[tuple[tuple[Scalar, ...], ...], tuple[Cells | Counted, ...]]:
     """Return keys and cells. For `release.py` alone; a test keeps it so."""
-    contents = object.__getattribute__(exact, "_Exact__opened")()
+    contents = _contents(exact)
     return contents.keys, contents.cells

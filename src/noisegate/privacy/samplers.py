@@ -1,8 +1,9 @@
 """The only doors to randomness in the trusted core: OpenDP's exact samplers, and exact coins.
 
 TRUSTED. OpenDP draws discrete Laplace and discrete Gaussian from the operating system with rational
-arithmetic; permute-and-flip, and what else it lacks, is built from the coins below, which draw through
-`secrets`. There is no seed. PROOFS.md, "Noise", and for permute-and-flip "Selection".
+arithmetic; permute-and-flip, the exponential mechanism, and what else it lacks, is built from the coins
+below, which draw through `secrets`. There is no seed. PROOFS.md, "Noise", for permute-and-flip
+"Selection", and for the exponential mechanism "Choosing variants".
 """
 
 import secrets
@@ -24,6 +25,7 @@ from noisegate.privacy.curves import decimal_of, exactly
 
 Cells = NDArray[np.int64]
 ONE = Fraction(1)
+PICKS = 2**12  # that are tried at a time
 WORD = 32  # bits a coin is decided by, but for one in a million
 MARGIN = 2.0**-20  # how far a floating-point exponential is trusted, relatively: far less than it deserves
 
@@ -61,8 +63,38 @@ def permute_and_flip(scores: Cells, scale: Fraction) -> Cells:
     return chosen
 
 
+def exponential_choice(scores: Cells, scale: Fraction) -> int:
+    """Return a place, chosen with probability proportional to exp(score / scale), exactly.
+
+    The exponential mechanism of McSherry and Talwar (2007), by rejection: a place is picked evenly, and taken
+    with probability exp((score - best) / scale); else another is picked.
+
+    Args:
+        scores: shape (candidates,), at least one, each within ±2^61, so that differences fit.
+        scale: above 0.
+    """
+    best = scores.max()
+    while True:
+        picked = even_picks(len(scores), PICKS)
+        heads = exponential_coins(best - scores[picked], scale)
+        if heads.any():
+            return int(picked[np.argmax(heads)])
+
+
+def even_picks(places: int, count: int) -> NDArray[np.int64]:
+    """Return independent even picks of 0 to places - 1, at most `count` of them and at least one.
+
+    Words of 64 bits past the last whole multiple of `places` are thrown away, so that none is likelier.
+    """
+    while True:
+        words = np.frombuffer(secrets.token_bytes(8 * count), np.uint64)
+        kept = words[words <= np.uint64(2**64 // places * places - 1)]
+        if len(kept):
+            return (kept % np.uint64(places)).astype(np.int64)
+
+
 def exponential_coins(gaps: Cells, scale: Fraction) -> NDArray[np.bool_]:
-    """Return for each gap >= 0, shape (groups, candidates), true with probability exactly exp(-gap / scale).
+    """Return for each gap >= 0, of any shape, true with probability exactly exp(-gap / scale).
 
     A coin is heads where a uniform U of [0, 1) lies below the exponential. WORD bits of U decide that unless
     they lie within MARGIN of it as floating point gives it; then more bits and more digits do.

@@ -8,13 +8,61 @@ from typing import Protocol
 from noisegate.ask.answer import Answer
 from noisegate.ask.question import Question
 from noisegate.gate.access import Asker
+from noisegate.genomics.check import Check
 from noisegate.genomics.recipe import Request
+from noisegate.genomics.wanted import Wanted
 
 Json = dict[str, object]
 
 
+class AssociationAnswer(Protocol):
+    """What is said to an association. `app.association_answers.AssociationAnswer` is one."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it was there already."""
+
+    @property
+    def waited(self) -> bool:
+        """Whether it waited for a twin's work."""
+
+    def as_json(self) -> Json:
+        """Return JSON values only."""
+
+
+class Associations(Protocol):
+    """What can be asked of association. `app.associations.Associations` is one."""
+
+    def ask(self, wanted: Wanted, asker: Asker, idempotency_key: str | None) -> AssociationAnswer:
+        """Answer an association and charge for it, or replay its stored answer."""
+
+    def slot_ms(self, wanted: Wanted, asker: Asker) -> int:
+        """Return before how many milliseconds a fresh answer does not leave, from public facts alone."""
+
+    def explain(self, wanted: Wanted, asker: Asker) -> Json:
+        """Say what an association would do and cost."""
+
+
+class Verifications(Protocol):
+    """What can be asked of findings. `app.verifications.Verifications` is one."""
+
+    def wanted(self, check: Check) -> Wanted:
+        """Return the association that a private answer to findings is."""
+
+    def verify(self, check: Check, asker: Asker) -> Json:
+        """Return the verdict on some findings."""
+
+
 class Genomes(Protocol):
     """What can be asked of genomes. `app.genomes.Genomes` is one."""
+
+    @property
+    def associations(self) -> Associations:
+        """What can be asked of association."""
+
+    @property
+    def verifications(self) -> Verifications:
+        """What can be asked of findings."""
 
     def share(self, asker: Asker, request: Request, idempotency_key: str | None) -> Json:
         """Charge for a release, and have it made; or find the one that was made before."""

@@ -11,11 +11,13 @@ from noisegate.gate.statement.shape import Item, Section, Statement, sentences, 
 from noisegate.ledger.records import Receipt, ReceiptKind
 
 # How a mechanism is described on receipts, and what draws it.
+_COINS = "Noisegate: exact coins; where NumPy's exponential cannot settle one, more digits do"
 DRAWN_BY: Mapping[str, str] = {
     "discrete Laplace": "OpenDP, exact and discrete",
     "discrete Gaussian": "OpenDP, exact and discrete",
     "discrete staircase": "Noisegate: exact coins of the operating system's random bits",
-    "permute-and-flip": "Noisegate: exact coins; where NumPy's exponential cannot settle one, more digits do",
+    "exponential mechanism": _COINS,
+    "permute-and-flip": _COINS,
 }
 OUTCOMES: Mapping[ReceiptKind, str] = {
     ReceiptKind.ANSWER: "An answer was released.",

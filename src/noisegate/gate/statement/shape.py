@@ -68,14 +68,16 @@ GROUNDS: Mapping[Item, Grounds] = {
     Item.COMPOSITION: Grounds(
         ("Filter", "Charge", "Periods", "Jobs", "Stored answers"), (12, 13, 14, 20, 32)
     ),
-    Item.MECHANISMS: Grounds(("Noise", "Staircase", "Selection", "Mechanism", "Release"), (24, 27)),
+    Item.MECHANISMS: Grounds(
+        ("Noise", "Staircase", "Selection", "Choosing variants", "Mechanism", "Release"), (24, 27)
+    ),
     Item.ACCURACY: Grounds(("Noise", "Selection"), (11,)),
     Item.BIAS: Grounds(("Lowering",), (11, 18, 19)),
     Item.TRUST: Grounds(("Sealed cells", "Chain"), (5, 13, 16, 29, 31)),
     Item.SIDE_CHANNELS: Grounds(("Rendering", "Release"), (1, 2, 6, 7, 28)),
     Item.ACCESS: Grounds(("Charge", "Chain"), (17, 20, 21)),
     Item.DATA: Grounds(("Registration", "Facts"), (10, 15, 16, 30, 33)),
-    Item.NOT_COVERED: Grounds((), (3, 4, 5, 9, 13, 14, 34)),
+    Item.NOT_COVERED: Grounds((), (3, 4, 5, 9, 13, 14, 34, 35)),
 }
 WEAKNESSES: Mapping[int, str] = {
     1: "Response time",
@@ -112,6 +114,7 @@ WEAKNESSES: Mapping[int, str] = {
     32: "A clock that leaps ahead",
     33: "Genotype files are read in the custodian's process",
     34: "Attacks tried",
+    35: "A verdict takes findings for made before the release was seen",
 }
 
 

@@ -67,6 +67,13 @@ def samplers(*, with_delta: bool) -> list[dict[str, str]]:
             "drawn_by": "Noisegate: exact coins; where NumPy's exponential cannot settle one, more digits do",
         }
     )
+    found.append(
+        {
+            "noise": "exponential mechanism",
+            "used_for": "the most associated variants, where there are genotypes",
+            "drawn_by": "Noisegate: exact coins; where NumPy's exponential cannot settle one, more digits do",
+        }
+    )
     if with_delta:
         found.append(
             {

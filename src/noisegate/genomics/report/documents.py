@@ -13,6 +13,7 @@ from pathlib import Path
 from noisegate.genomics.report import sections, words
 from noisegate.genomics.report.facts import Exact, Shareable
 from noisegate.genomics.report.page import Section, page, paragraph, table
+from noisegate.genomics.report.resemblance import kin_in_short, resemblance
 from noisegate.genotypes.durable import write
 
 SCHEMA = "noisegate.genomes.report/1"
@@ -62,6 +63,8 @@ def custodian_report(facts: Exact) -> tuple[str, str]:
         ),
         ("What it is good for.", words.use(facts.measures, whose)),
     ]
+    if facts.kin is not None and facts.kin.families:
+        said.append(("Who is related.", kin_in_short(facts.kin)))
     columns = [(whose, facts.measures)]
     if shared.twin is not None:
         columns.append((TWIN, shared.twin.measures))
@@ -72,6 +75,7 @@ def custodian_report(facts: Exact) -> tuple[str, str]:
             *_published(shared),
             sections.usefulness(tuple(columns), whose, "", "exact-use"),
             _real_attacks(facts),
+            resemblance(facts),
             _input(facts),
             sections.protection(shared.protection),
             *_shared(shared, with_use=False),

@@ -260,13 +260,51 @@ class Shareable:
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """Relatives among the members, by KING-robust kinship of all `pairs`, over `variants` of autosomes.
+
+    `degrees` holds (what a pair of the degree is, how many there are, how many would be by chance alone),
+    nearest first. `families` of two or more people joined by pairs up to the degree `joined`, the furthest
+    that is hardly ever there by chance ("" where there is none), have `related` people, the largest
+    `largest`. `blank` people have no heterozygote, so nothing is known of their kin.
+    """
+
+    pairs: int
+    variants: int
+    degrees: tuple[tuple[str, int, float], ...]
+    families: int
+    related: int
+    largest: int
+    joined: str
+    blank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How closely released rows resemble people: `members` of the data, and `controls` who are not in it.
+
+    `member` and `control` are the share of alleles in which such a person differs from the nearest row, on
+    average; `own` the share of members whose nearest row is the one that was made of them, None where no row
+    was.
+    """
+
+    members: int
+    controls: int
+    rows: int
+    member: float
+    control: float
+    own: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
 class Exact:
     """What the custodian's report holds beside the shareable one: exact figures, which never leave.
 
     `outcomes` are of attacks on the real members, told from `controls_are`, people held out of the release;
     None where there were none. `exchangeable` says that those could as well have been members: a random
     split of one group; else the attacks tell groups apart too. `filled` calls were missing and filled in;
-    `dropped` holds (reason, how many variants of the source were left out).
+    `dropped` holds (reason, how many variants of the source were left out). `kin` and `likeness` are None
+    where they were not worked out: `no_kin` says why of the former.
     """
 
     shareable: Shareable
@@ -277,6 +315,9 @@ class Exact:
     filled: int = 0
     dropped: tuple[tuple[str, int], ...] = ()
     exchangeable: bool = False
+    kin: Kin | None = None
+    no_kin: str = ""
+    likeness: Likeness | None = None
 
 
 def by_steps(variants: NDArray[np.int64]) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ that a print in grey can be read.
 import io
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from noisegate.genomics.report.facts import LINES, Curve, Protection
 from noisegate.genomics.report.numbers import epsilon_of, plain, share
 from noisegate.leakage.audit import Outcomes
 from noisegate.leakage.bounds import most_power
+from noisegate.leakage.roc import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,7 @@ SETTINGS: dict[Any, Any] = {
 LEAST_RATE = 0.002
 NAMELESS: dict[str, None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 # Matplotlib's settings belong to the process, not to a thread.
-_DRAWING = threading.Lock()
+DRAWING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,102 @@ def by_variant(found: Protection) -> Drawing:
     )
 
 
+def retention(
+    honest: Sequence[int], cautious: Sequence[int], falsified: Sequence[int], retained: int, critical: int
+) -> Drawing:
+    """Draw how many findings would be found again if they are honest, and if made up, and how many were.
+
+    Args:
+        honest: how many, in each simulated release of data that show what was reported.
+        cautious: the same where the data are, within what is not known of them, the least favourable.
+        falsified: the same where they show nothing of it.
+        retained: how many were.
+        critical: fewer speak against honesty.
+    """
+    least = min(*honest, *cautious, *falsified, retained)
+    most = max(*honest, *cautious, *falsified, retained, critical)
+    width = max(1, -(-(most - least + 1) // 60))
+    edges = np.arange(least, most + width + 1, width) - 0.5
+
+    def draw(axes: "Axes") -> None:
+        for counts, label, (colour, dash, _), hatch in (
+            (falsified, "if made up", STYLES[1], "////"),
+            (honest, "if honest", STYLES[0], ""),
+        ):
+            heights = 100 * np.histogram(counts, edges)[0] / len(counts)
+            axes.stairs(heights, edges, color=colour, alpha=0.35, fill=True, hatch=hatch or None, linewidth=0)
+            axes.stairs(heights, edges, color=colour, linestyle=dash, linewidth=1.6, label=label)
+        if cautious and list(cautious) != list(honest):
+            heights = 100 * np.histogram(cautious, edges)[0] / len(cautious)
+            axes.stairs(
+                heights, edges, color=STYLES[3][0], linestyle="-.", linewidth=1.4, label="if honest, at worst"
+            )
+        axes.axvline(critical - 0.5, color=INK, linewidth=1.2, linestyle=":", label="fewer: too few")
+        axes.axvline(retained, color=INK, linewidth=2.2)
+        right = retained < (edges[0] + edges[-1]) / 2
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.12)
+        axes.annotate(
+            f"found again: {retained:,}",
+            (retained, 1),
+            (5 if right else -5, -2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top",
+            ha="left" if right else "right",
+            fontweight="bold",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+        )
+        axes.set_xlim(edges[0], edges[-1])
+        axes.locator_params(axis="x", integer=True)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+        axes.set_xlabel("reported findings that are significant in the release")
+        axes.set_ylabel("of simulated releases")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+
+    def said(counts: Sequence[int]) -> str:
+        low, high = np.quantile(counts, [0.025, 0.975])
+        return f"{plain(float(np.mean(counts)))} on average, 95 of 100 between {low:.0f} and {high:.0f}"
+
+    return Drawing(
+        _drawn(draw, width=7.8),
+        f"Two histograms of how many findings are significant in a release. If honest: {said(honest)}. If "
+        f"made up: {said(falsified)}. Found again: {retained}; fewer than {critical} speak against honesty.",
+        f"How many of the findings would be found again: if honest, {said(honest)}; if made up, "
+        f"{said(falsified)}. Where these overlap, the release cannot tell them apart. At worst: of data that "
+        "give the same p-values and keep the fewest.",
+    )
+
+
+def detected(power: Sequence[tuple[float, Estimate]], wanted: float) -> Drawing:
+    """Draw how often a share of made-up findings is noticed, from (share, how often); `wanted` is marked."""
+
+    def draw(axes: "Axes") -> None:
+        shares = [100 * share for share, _ in power]
+        middle = 100 * np.array([found.value for _, found in power])
+        spread = [
+            middle - 100 * np.array([found.low for _, found in power]),
+            100 * np.array([found.high for _, found in power]) - middle,
+        ]
+        colour, dash, mark = STYLES[0]
+        axes.errorbar(shares, middle, yerr=spread, color=colour, linestyle=dash, marker=mark, capsize=3)
+        axes.axhline(100 * wanted, color=GREY, linewidth=1, linestyle=":")
+        axes.annotate(
+            f"{100 * wanted:g} %", (0, 100 * wanted), (3, 3), textcoords="offset points", color=GREY
+        )
+        axes.set_xlim(0, 102)
+        axes.set_ylim(0, 104)
+        axes.set_xlabel("share of the findings that are made up (%)")
+        axes.set_ylabel("how often it is noticed (%)")
+
+    told = ", ".join(f"{share(found.value)} at {share(part)}" for part, found in power)
+    return Drawing(
+        _drawn(draw, height=3.0),
+        f"How often made-up findings are noticed, by their share: {told}.",
+        "How often it is noticed that some of the findings are made up, by their share. Bars hold the true "
+        "rate with 95 %.",
+    )
+
+
 def _limits(least: float, most: float) -> tuple[float, float]:
     """Return an axis from 0, unless that would squeeze what differs; with room for a note above."""
     if least < most / 2 or least == most:
@@ -258,7 +355,7 @@ def _drawn(draw: "Callable[[Axes], None]", width: float = 6.4, height: float = 3
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with _DRAWING, rc_context(SETTINGS):
+    with DRAWING, rc_context(SETTINGS):
         figure = Figure(figsize=(width, height), layout="constrained")
         canvas = FigureCanvasSVG(figure)
         draw(figure.add_subplot())

@@ -58,7 +58,9 @@ def guarantee(protection: Protection) -> str:
 def tried(outcomes: Outcomes | None, whose: str, *, exchangeable: bool = True) -> str:
     """Return what the attacks came to; `exchangeable` says that outsiders could as well have been members."""
     if outcomes is None or outcomes.strongest is None:
-        return f"No attack was tried on {whose}."
+        if outcomes is None or (outcomes.reconstruction is None and outcomes.canary is None):
+            return f"No attack was tried on {whose}."
+        return f"No attack that tells who is in the data was tried on {whose}; what else was is told below."
     best = outcomes.strongest
     power = max(best.roc.power, key=lambda p: p.allowed)
     number = {1: "The only attack", 2: "The better of two attacks"}.get(

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from noisegate.errors import BadInput, NoisegateError, NotFound
 from noisegate.server.gateway import Gateway
+from noisegate.server.http.associations import associations_api
 from noisegate.server.http.budget import budget_api
 from noisegate.server.http.caller import Caller
 from noisegate.server.http.frame import Frame
@@ -23,6 +24,7 @@ from noisegate.server.http.receipts import receipts_api
 from noisegate.server.http.replies import OUTCOME, code_of, error_reply, json_reply
 from noisegate.server.http.routes import api, operations
 from noisegate.server.http.statements import statements_api
+from noisegate.server.http.verifications import verifications_api
 from noisegate.server.metrics import Metrics
 
 DESCRIPTION = "Answers to SQL over protected records, with calibrated noise, an interval and a price."
@@ -74,6 +76,8 @@ def build_app(
     app.include_router(statements_api(caller))
     app.include_router(jobs_api(caller))
     app.include_router(genomes_api(caller))
+    app.include_router(associations_api(caller))
+    app.include_router(verifications_api(caller))
     app.include_router(operations(caller, metrics))
     _add_pages(app, caller, version)
     _add_security(app)

@@ -9,7 +9,8 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +26,31 @@ from noisegate.server.http.replies import OUTCOME, code_of, encode, error_reply,
 MAX_KEY = 200
 OTHER_THREADS = 8
 Result = TypeVar("Result")
+Asked = TypeVar("Asked")
+
+
+class Reply(Protocol):
+    """What is said to anything that is asked; `ask.answer.Answer` is one."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it was there already."""
+
+    @property
+    def waited(self) -> bool:
+        """Whether it waited for a twin's work."""
+
+    def as_json(self) -> dict[str, object]:
+        """Return JSON values only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way(Generic[Asked]):
+    """How one kind of thing is asked that is charged: read from a body, given a slot, answered."""
+
+    read: Callable[[bytes], Asked]
+    slot_ms: Callable[[Asked, Asker], int]
+    ask: Callable[[Asked, Asker, str | None], Reply]
 
 
 class Caller:
@@ -57,8 +83,17 @@ class Caller:
 
         return await self.run(authorised)
 
-    async def ask(self, request: Request) -> Response:
-        """Answer one question.
+    async def work(self, request: Request, work: Callable[[Asker], object]) -> Response:
+        """Return the same of something long, which counts among the questions in progress."""
+        token = bearer(request)
+
+        def authorised() -> Response:
+            return json_reply(work(self.gateway.authenticate(token)), 200)
+
+        return await self._in_turn(authorised)
+
+    async def ask(self, request: Request, way: Way[Asked]) -> Response:
+        """Answer one question, of whatever kind.
 
         What happens after a charge (an answer, a failure) leaves at a multiple of the padding quantum since
         the request began, and not before the slot that the question's declared work earns it, so that the
@@ -67,30 +102,32 @@ class Caller:
         token = bearer(request)
         key = idempotency_key(request)
         raw = await request.body()
+        reply, slot = await self._in_turn(lambda: self._answer(token, raw, key, request, way))
+        if slot is not None:
+            await self._pad(request, slot)
+        return reply
+
+    async def _in_turn(self, work: Callable[[], Result]) -> Result:
+        """Run a question off the event loop, or refuse it where there are as many as may be."""
         if self._in_flight >= self._most:
             raise Throttled(
                 f"{self._most} questions are in progress", "ask again in a moment", retry_after_seconds=1
             )
         self._in_flight += 1
         try:
-            reply, slot = await asyncio.get_running_loop().run_in_executor(
-                self._questions, self._answer, token, raw, key, request
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._questions, work)
         finally:
             self._in_flight -= 1
-        if slot is not None:
-            await self._pad(request, slot)
-        return reply
 
     def _answer(
-        self, token: str, raw: bytes, key: str | None, request: Request
+        self, token: str, raw: bytes, key: str | None, request: Request, way: Way[Asked]
     ) -> tuple[Response, float | None]:
         """Return the reply and the earliest it may leave, in seconds; None where that is no secret."""
         asker = self.gateway.authenticate(token)
-        question = question_in(raw)
-        slot = self.gateway.slot_ms(question, asker) / 1_000
+        question = way.read(raw)
+        slot = way.slot_ms(question, asker) / 1_000
         try:
-            answer = self.gateway.ask(question, asker, key)
+            answer = way.ask(question, asker, key)
             request.scope[OUTCOME] = "replayed" if answer.replayed else "answered"
             reply = Response(encode(answer.as_json()), media_type="application/json")
             return reply, None if answer.replayed and not answer.waited else slot

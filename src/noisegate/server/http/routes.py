@@ -17,7 +17,7 @@ from noisegate.server.http.bodies import (
     body_of,
     read,
 )
-from noisegate.server.http.caller import Caller, bearer, question_in
+from noisegate.server.http.caller import Caller, Way, bearer, question_in
 from noisegate.server.http.replies import json_reply
 from noisegate.server.metrics import Metrics
 
@@ -51,7 +51,7 @@ def api(caller: Caller) -> APIRouter:
 
         The same question on the same data gets the same answer again, at no cost.
         """
-        return await caller.ask(request)
+        return await caller.ask(request, Way(question_in, gateway.slot_ms, gateway.ask))
 
     @router.post("/explain", summary="Price a question", openapi_extra=body_of(AskBody), tags=["questions"])
     async def explain(request: Request) -> Response:
