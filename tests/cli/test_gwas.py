@@ -1,6 +1,7 @@
 """`noisegate genomes gwas`: from files to tables, plots and a page, on the custodian's side."""
 
 import csv
+import errno
 import fcntl
 import json
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisegate.genomics.gwas import report
+from noisegate.genomics.gwas import conduct, report
 from noisegate.genomics.gwas.conduct import LOCK
 from noisegate.genotypes.packed import pack
 from noisegate.genotypes.store import Writer
@@ -281,6 +282,75 @@ def test_what_does_not_go_together_is_refused_and_nothing_is_left(
     assert said in done.error["message"]
     assert done.out == ""
     assert not list(tmp_path.glob("study*"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_variants_of_which_people_have_one_copy_are_told_of(study: Command, tmp_path: Path) -> None:
+    listed = Variants.of(["1", "X", "X", "Y", "MT"], [5] * 5, list("abcde"), ["A"] * 5, ["G"] * 5)
+    writer = Writer.create(tmp_path / "sex.zarr", samples=[f"s{i}" for i in range(PEOPLE)], variants=listed)
+    calls = 2 * np.random.default_rng(2).binomial(1, 0.4, (5, PEOPLE)).astype(np.int8)
+    for chunk in writer.chunks():
+        writer.write(chunk, pack(calls[slice(*writer.bounds(chunk))]))
+    writer.finish()
+    common = ("--pheno", "traits.txt", "--pheno-name")
+    done = study("genomes", "gwas", "sex.zarr", *common, "sick", "--hwe", "0.001", "--out", "study")
+    assert done.code == 0, done.err
+    x, once = (line for line in done.out.splitlines() if line.startswith("variants on"))
+    assert x.startswith("variants on X: 2; ")
+    assert "tests of alleles are NA" in x
+    assert once.startswith("variants on Y and MT: 2; one copy counts once")
+    # The law leaves out a variant of two copies without a heterozygote, and no other.
+    tested = rows(tmp_path / "study" / "assoc.tsv")
+    assert [row["id"] for row in tested] == ["b", "c", "d", "e"]
+    assert [row["p_allelic"] == "NA" for row in tested] == [True, True, False, False]
+    assert [row["p_trend"] == "NA" for row in tested] == [False, False, True, True]
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "variants on Y and MT" in page
+    number = study("genomes", "gwas", "sex.zarr", *common, "level", "--out", "other").out
+    assert "variants on Y and MT: 2; one copy counts once\n" in number
+    plain = study("genomes", "gwas", "cohort.zarr", *common, "level", "--out", "plain")
+    assert "variants on" not in plain.out
+
+
+def test_a_full_disk_is_said_and_nothing_is_left(
+    study: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        (tmp_path / "study.partial" / "half").write_text("a page")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    common = ("genomes", "gwas", "cohort.zarr", "--pheno", "traits.txt", "--pheno-name", "sick", "--out")
+    before = sorted(tmp_path.iterdir())
+    for module, name in ((conduct, "run"), (report, "write_pictures"), (conduct, "sync_tree")):
+        with monkeypatch.context() as patch:
+            patch.setattr(report, "write_pictures", lambda *_: [])
+            patch.setattr(module, name, full)
+            done = study(*common, "study")
+        assert done.code == 2
+        assert "study cannot be written: No space left on device" in done.err
+        assert "make room" in done.err
+        assert sorted(tmp_path.iterdir()) == before
+    done = study(*common, "n" * 250)
+    assert done.code == 2
+    assert "cannot be written: File name too long" in done.err
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_trait_of_any_unit_is_studied(study: Command, tmp_path: Path) -> None:
+    heads, *lines = (tmp_path / "traits.txt").read_text().splitlines()
+    at, tables = heads.split("\t").index("level"), []
+    for unit in (1.0, 1e307, 1e-200):
+        numbered = [f"{line.split(chr(9))[0]} {float(line.split(chr(9))[at]) * unit!r}" for line in lines]
+        (tmp_path / "unit.txt").write_text("\n".join(numbered) + "\n")
+        done = study("genomes", "gwas", "cohort.zarr", "--pheno", "unit.txt", "--out", f"study{unit}")
+        assert done.code == 0, done.err
+        assert "Warning" not in done.err
+        assert max(map(len, done.out.splitlines())) < 120
+        tables.append(rows(tmp_path / f"study{unit}" / "linear.tsv"))
+    for known, huge, tiny in zip(*tables, strict=True):
+        assert float(huge["t"]) == pytest.approx(float(known["t"]), rel=1e-4, abs=1e-6)
+        assert float(tiny["p"]) == pytest.approx(float(known["p"]), rel=1e-4)
+        assert float(huge["beta"]) == pytest.approx(1e307 * float(known["beta"]), rel=1e-4)
 
 
 def test_what_is_not_there_is_named(study: Command) -> None:

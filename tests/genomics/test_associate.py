@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -26,14 +27,20 @@ HALF = Fraction(1, 2)
 
 
 def stored(
-    path: Path, seed: int, *, public: bool = False, missing: bool = False, worked_out: bool = False
+    path: Path,
+    seed: int,
+    *,
+    public: bool = False,
+    missing: bool = False,
+    worked_out: bool = False,
+    start: int = 100,
 ) -> Store:
     draw = np.random.default_rng(seed)
     calls = draw.integers(-1 if missing else 0, 3, (VARIANTS, PEOPLE)).astype(np.int8)
     variants = Variants.of(
         ["1"] * VARIANTS,
-        range(100, 100 + VARIANTS),
-        [f"rs{i}" if i else "." for i in range(VARIANTS)],
+        range(start, start + VARIANTS),
+        [f"rs{i}" if i else "." for i in range(start - 100, start - 100 + VARIANTS)],
         ["A"] * VARIANTS,
         ["G"] * VARIANTS,
     )
@@ -69,6 +76,8 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Sources:
         "d.snps@1": stored(home / "snps.zarr", 1, missing=True),
         "d.rare@1": stored(home / "rare.zarr", 2, worked_out=True),
         "d.known@1": stored(home / "known.zarr", 3, public=True),
+        "d.listed@1": stored(home / "listed.zarr", 4, public=True),
+        "d.moved@1": stored(home / "moved.zarr", 5, public=True, start=101),
     }
     return cast("Sources", Held(stores))
 
@@ -88,9 +97,12 @@ def proposed(
     epsilon: Fraction = HALF,
     delta: Fraction = Fraction(0),
     digest: str = "people",
+    manifest: str = "",
     reference: str = "",
 ) -> Proposal:
-    return propose(wanted, genotypes(held, reference=reference), cohort(digest), epsilon, delta)
+    return propose(
+        wanted, genotypes(held, manifest=manifest, reference=reference), cohort(digest), epsilon, delta
+    )
 
 
 def fingerprint(proposal: Proposal, version: int = 1) -> str:
@@ -141,13 +153,26 @@ def test_what_is_asked_is_said_in_a_line(wanted: Wanted, ends: str) -> None:
     assert wanted.words.endswith(ends)
 
 
-def test_variants_are_found_by_name_or_by_place_and_come_in_order(held: Sources) -> None:
+def test_variants_are_found_by_name_or_by_place_in_the_order_in_which_they_were_named(held: Sources) -> None:
     found = genotypes(held)
     places = found.places(["rs7", "chr1_100_A_G", "rs2"])
-    assert places.tolist() == [0, 2, 7]
-    assert found.names(places) == ["chr1_100_A_G", "rs2", "rs7"]
+    assert places.tolist() == [7, 0, 2]
+    assert found.names(places) == ["rs7", "chr1_100_A_G", "rs2"]
     with pytest.raises(BadInput, match="2 of the variants are not there, such as 'rs0'"):
         found.places(["rs1", "rs0", "rs99"])
+
+
+def test_a_name_that_two_variants_bear_is_no_name_and_leaves_the_others_theirs(held: Sources) -> None:
+    named = Variants.of(
+        ["1"] * 3, [1_000, 2_000, 3_000], ["chr1_2000_C_T", ".", "rs3"], ["A", "C", "A"], ["G", "T", "G"]
+    )
+    found = Genotypes(
+        Studied(PanelName("d", "snps", 1), "", ""), cast("Any", SimpleNamespace(variants=named)), None
+    )
+    assert found.names(np.arange(3)) == ["chr1_2000_C_T", "chr1_2000_C_T", "rs3"]
+    assert found.places(["rs3"]).tolist() == [2]
+    with pytest.raises(BadInput, match="two variants are called 'chr1_2000_C_T'"):
+        found.places(["rs3", "chr1_2000_C_T"])
 
 
 def test_a_list_of_variants_that_tells_of_people_needs_a_public_one(held: Sources) -> None:
@@ -180,6 +205,23 @@ def test_the_order_of_variants_makes_no_other_question(held: Sources) -> None:
 )
 def test_what_is_asked_otherwise_is_another_question(held: Sources, other: Any) -> None:
     assert fingerprint(proposed(held, named("rs1", "rs5"))) != fingerprint(other(held))
+
+
+@pytest.mark.parametrize("reference", ["", "d.known@1"])
+@pytest.mark.parametrize("wanted", [named("rs1", "rs5"), Wanted("d.snps", "d.people", top=2)])
+def test_a_manifest_that_lists_the_same_variants_makes_no_other_question(
+    held: Sources, wanted: Wanted, reference: str
+) -> None:
+    own = proposed(held, wanted, reference=reference)
+    for manifest in ("d.known@1", "d.listed@1"):
+        other = proposed(held, wanted, manifest=manifest, reference=reference)
+        assert fingerprint(other) == fingerprint(own)
+        # And rightly: what is counted is the same, calls that were missing included.
+        ours, theirs = (p.genotypes.source.block(0, VARIANTS) for p in (own, other))
+        assert (ours.hi == theirs.hi).all()
+        assert (ours.lo == theirs.lo).all()
+    moved = proposed(held, wanted, manifest="d.moved@1")
+    assert fingerprint(moved) != fingerprint(proposed(held, wanted))
 
 
 def test_another_version_of_the_data_is_another_question(held: Sources) -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from noisegate.genomics.known_noise import lattice_step, law_of
+from noisegate.genomics.known_noise import SEEN, half_wave, lattice_step, law_of
 from noisegate.privacy.noise import Gaussian, Laplace
 
 F = Fraction
@@ -48,3 +48,13 @@ def test_a_lattice_is_seen_where_noise_leaves_it():
     assert lattice_step(law_of(Gaussian(F(30))), odd) == 1 / 16
     assert lattice_step(law_of(Gaussian(F(1, 8))), odd) == 1
     assert lattice_step(law_of(Laplace(F(1, 8))), odd) == 1
+
+
+def test_numbers_two_apart_are_seen_only_where_there_is_next_to_no_noise():
+    w = np.array([-1.0, 0.0, 1.0])
+    for share in np.linspace(0.001, 0.5, 30):
+        trend = np.concatenate([share * w, (1 - share) * w])
+        for noise in (Laplace(F(1, 4)), Gaussian(F(1, 2))):
+            assert half_wave(law_of(noise), trend) > SEEN
+        for noise in (Laplace(F(2)), Gaussian(F(1)), Laplace(F(30)), Gaussian(F(100))):
+            assert half_wave(law_of(noise), trend) < SEEN

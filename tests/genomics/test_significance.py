@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
-from scipy.stats import kstest, norm
+from scipy.stats import hypergeom, kstest, norm
 
 from noisegate.errors import BadInput
 from noisegate.genomics import contrasts, saddlepoint, significance
@@ -152,6 +152,26 @@ def test_p_values_of_nothing_are_not_too_small_at_the_genome_wide_level(level):
     assert sharp > len(FAR) / 2  # so that they are not merely idle
 
 
+@pytest.mark.parametrize("mode", ["declared", "tables"])
+@pytest.mark.parametrize("noise", [Gaussian(F(1, 8)), Gaussian(F(1, 4)), Laplace(F(1, 8))])
+def test_p_values_of_homozygotes_alone_are_not_too_small_with_next_to_no_noise(noise, mode):
+    """Counts of cases lie two apart. Every outcome is tried, with the chance that no cell has any noise."""
+    scale = float(noise.scale)
+    odd = np.exp(-1 / scale) if isinstance(noise, Laplace) else np.exp(-1 / (2 * scale**2))
+    quiet = float(1 - 2 * odd) ** 6
+    for people, cases, twos in ((8, 4, 3), (20, 3, 3), (200, 2, 3), (200, 20, 20), (1_000, 500, 40)):
+        of_cases = np.arange(max(0, cases + twos - people), min(twos, cases) + 1)
+        tables = np.zeros((len(of_cases), 2, 3))
+        tables[:, 1, 2], tables[:, 1, 0] = of_cases, cases - of_cases
+        tables[:, 0] = [people - twos, 0, twos] - tables[:, 1]
+        chances = hypergeom.pmf(of_cases, people, twos, cases)
+        groups = declared(people, cases) if mode == "declared" else estimated(tables[:1], noise, people)
+        p = evaluate_cells(tables, noise, groups).p_trend
+        for level in p[p < 1]:
+            happens = quiet * chances[p <= level].sum()
+            assert happens <= level * (1 + 1e-9)
+
+
 def test_noise_that_is_understated_by_a_tenth_is_found_out():
     rng = np.random.default_rng(9)
     noise, less = Gaussian(F(100)), Gaussian(F(90))
@@ -221,7 +241,7 @@ def test_no_counts_and_sizes_within_their_bounds_give_a_larger_p_value(noise):
                 noises = (law.kind, law.size, law.variance), groups.terms(), work
                 for x in tables:
                     sets = ranges, near, corners[contrast]
-                    given = x, w, 1 / 16, estimates, *known, *sets, *noises
+                    given = x, w, (1 / 16, 0.0), estimates, *known, *sets, *noises
                     p = contrasts.p_value(contrast, *given)
                     band = int(np.argmax(contrasts.EDGES[1:] < p))
                     if p >= min(contrasts.EDGES[band], 0.5) or band > 9:
@@ -231,7 +251,7 @@ def test_no_counts_and_sizes_within_their_bounds_give_a_larger_p_value(noise):
                     )
                     largest = 0.0
                     for n1, m in grid(contrast, x, groups, ranges[band], near[band], corners[contrast, band]):
-                        at = x, n1, people - n1, m, w, contrasts.QUANTILES[band], 1 / 16
+                        at = x, n1, people - n1, m, w, contrasts.QUANTILES[band], (1 / 16, 0.0)
                         largest = max(largest, contrasts._chance(*at, groups.value, *known, *noises))
                     assert largest <= 1.03 * p * (1 - contrasts.ETA)
                     compared += 1

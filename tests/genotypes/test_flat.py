@@ -110,3 +110,14 @@ def test_lengths_past_the_end_are_no_strings(tmp_path: Path) -> None:
         packed = pa.Codec("zstd").compress(said, asbytes=True)
         (store.path / "variant_id" / "c" / "0").write_bytes(packed)
         assert flat.read(store.path, 4) is None
+
+
+def test_names_of_people_are_what_zarr_reads(tmp_path: Path) -> None:
+    store = store_of(tmp_path / "s.zarr", calls_of(4, 5), variants())
+    assert flat.words(store.path / "sample_id", 5) == list(store.samples)
+    (store.path / "sample_id" / "c" / "0").write_bytes(
+        pa.Codec("zstd").compress(b"\1\0\0\0\1\0\0\0\xff", asbytes=True)
+    )
+    assert flat.words(store.path / "sample_id", 1) is None
+    with pytest.raises(CatalogError, match=r"sample_id cannot be read|samples were changed"):
+        _ = Store.open(store.path).samples

@@ -5,13 +5,14 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import zarr
 
 from noisegate.errors import CatalogError
 from noisegate.genotypes import chunks, layout
 from noisegate.genotypes.layout import chunk_for
-from noisegate.genotypes.packed import unpack
+from noisegate.genotypes.packed import pack, unpack
 from noisegate.genotypes.store import Store
 
 from .panels import calls_of, same, store_of
@@ -180,8 +181,9 @@ def test_calls_are_packed_where_that_makes_them_much_smaller(tmp_path):
     people, count = 2_000, 64
     plain = np.repeat(calls_of(1, people), count, axis=0)
     mixed = calls_of(count, people)
+    thrice = np.repeat(calls_of(count // 3 + 1, people), 3, axis=0)[:count]
     sizes = {}
-    for name, each in (("plain", plain), ("mixed", mixed)):
+    for name, each in (("plain", plain), ("mixed", mixed), ("thrice", thrice)):
         store = store_of(tmp_path / f"{name}.zarr", each)
         assert np.array_equal(unpack(store.block(0, count)), each)
         planes = zarr.open_group(store.path, mode="r")["call_planes"][...]
@@ -190,6 +192,9 @@ def test_calls_are_packed_where_that_makes_them_much_smaller(tmp_path):
     raw = 2 * count * 32 * 8
     assert sizes["plain"] < raw / 10
     assert raw <= sizes["mixed"] < 1.01 * raw
+    planes = np.concatenate([pack(thrice).hi, pack(thrice).lo])
+    assert 2.5 < raw / pa.Codec("zstd", compression_level=layout.LEVEL).compress(planes.data).size < 4
+    assert sizes["thrice"] > 0.9 * raw
 
 
 def test_a_chunk_of_another_store_does_not_pass(tmp_path, calls):
@@ -224,6 +229,29 @@ def test_names_and_variants_that_were_touched_are_found_when_they_are_read(damag
 def test_an_array_that_is_gone_is_refused(damaged, array):
     (damaged / array / "zarr.json").unlink()
     refused(damaged, "do not fit its header")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda said: said["codecs"][0]["configuration"].update(order=[0, 1, 2]), "in another order"),
+        (lambda said: said["codecs"][1]["configuration"].update(endian="big"), "in another order"),
+        (lambda said: said["codecs"].pop(0), "do not fit"),
+        (lambda said: said["codecs"].clear(), "do not fit"),
+        (lambda said: said["codecs"][2].update(name="gzip"), "in another way"),
+        (lambda said: said.update(data_type="int64"), "is not"),
+        (lambda said: said.update(node_type="group"), "no array"),
+        (lambda said: said.update(zarr_format=2), "no array"),
+        (lambda said: said.pop("shape"), "do not fit"),
+        (lambda said: said.update(long=" " * layout.MAX_JSON), "do not fit"),
+    ],
+)
+def test_an_array_that_says_something_else_of_itself_is_refused(damaged, change, message):
+    file = damaged / "call_planes" / "zarr.json"
+    said = json.loads(file.read_bytes())
+    change(said)
+    file.write_text(json.dumps(said))
+    refused(damaged, message)
 
 
 def test_metadata_cut_off_is_refused(damaged):

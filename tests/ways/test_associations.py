@@ -153,6 +153,19 @@ def test_a_public_panel_fills_missing_calls_and_is_part_of_what_is_asked(door: D
     assert any("likeliest genotype of panel.known" in note for note in leaning["notes"])
 
 
+@pytest.mark.parametrize("reference", [{}, {"reference": "panel.known"}])
+@pytest.mark.parametrize("which", [{"variants": ["rs881728"]}, {"variants": None, "top": 2}])
+def test_a_manifest_that_lists_what_the_genotypes_do_is_the_same_question(
+    door: Door, which: dict[str, Any], reference: dict[str, str]
+) -> None:
+    first = told(door, **which, **reference, epsilon=1.5)
+    before = spending(door.gateway)
+    again = told(door, **which, **reference, epsilon=1.5, manifest="panel.known")
+    assert (first["replayed"], again["replayed"]) == (False, True)
+    assert (again["rows"], again["receipt"]) == (first["rows"], first["receipt"])
+    assert spending(door.gateway) == before
+
+
 def test_rows_come_in_the_order_in_which_variants_were_named(door: Door) -> None:
     names = ["rs4798812", "rs2986742", "rs881728"]
     first = told(door, variants=names)

@@ -11,13 +11,16 @@ import pytest
 from noisegate.app.verifications import Verifications
 from noisegate.client import Client
 from noisegate.engines.duckdb import DuckDB
-from noisegate.errors import BadInput, Forbidden, NotFound
+from noisegate.errors import BadInput, Forbidden, NotFound, TooLarge
 from noisegate.gate.access import Asker
 from noisegate.genomics import share
-from noisegate.genomics.check import Check
+from noisegate.genomics.check import OF_FINDINGS, Check
 from noisegate.genomics.prepare import Prepared
 from noisegate.genomics.report.verdict import verdict_page
+from noisegate.genomics.verifying import verdict
+from noisegate.genomics.verifying.controls import Controls
 from noisegate.genomics.verifying.statistic import Test, p_values
+from noisegate.genomics.wanted import Wanted
 from noisegate.server.http.verifications_bodies import VerdictReply
 
 from .door import BOSS, Door, error
@@ -193,6 +196,33 @@ def test_what_may_not_be_known_or_is_nonsense_is_refused_with_nothing_spent(
         reply = door.send("POST", PATH, who, json=sent)
         assert error(reply, STATUS[code])["code"] == code, (change, reply.text)
     assert door.http.post(PATH, json=good).status_code == 401
+    assert spending(door.gateway) == before
+
+
+def test_findings_that_could_not_be_judged_are_refused_before_the_private_answer_is_charged(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = spending(door.gateway)
+    monkeypatch.setattr(Prepared, "block", None)
+    sent = answered(ASTHMA, [{"variant": name, "p": "0.001"} for name in genotypes()[1][20:26]])
+    local = Check(
+        tuple(sent["findings"]),
+        sent["reference"],
+        association=Wanted("panel.snps", ASTHMA, variants=OF_FINDINGS, reference="panel.known"),
+    )
+    ana = door.gateway.authenticate(door.secrets["ana"])
+    verify = door.gateway.genomes.verifications.verify
+    with monkeypatch.context() as patch:
+        patch.setattr(verdict, "MOST_DRAWN", 6 * 200 - 1)
+        error(door.send("POST", PATH, "ana", json=sent), 413, "too_large")
+        with pytest.raises(TooLarge, match="6 findings are too many for 400 draws"):
+            verify(local, ana)
+    with monkeypatch.context() as patch:
+        patch.setattr(Controls, "usable", np.zeros(6, np.bool_))
+        refused = error(door.send("POST", PATH, "ana", json=sent), 400, "bad_input")
+        assert "none of" in refused["message"]
+        with pytest.raises(BadInput, match="none of"):
+            verify(local, ana)
     assert spending(door.gateway) == before
 
 

@@ -99,9 +99,10 @@ class AssociationAnswer:
         measured, source = self.counted.measured, self.proposal.genotypes.source
         variants = source.variants.take(measured.places)
         adjust = adjusted(found.p_trend, measured.looked_at)
-        names = self.proposal.genotypes.names(measured.places)
-        rows = {
-            name: (
+        genotypes, wanted = self.proposal.genotypes, self.proposal.wanted
+        names = genotypes.names(measured.places)
+        rows = [
+            (
                 name,
                 chrom,
                 pos,
@@ -116,8 +117,11 @@ class AssociationAnswer:
                 float(adjust[i]),
             )
             for i, (name, (chrom, pos, _, ref, alt)) in enumerate(zip(names, variants.rows(), strict=True))
-        }
-        return tuple(rows[name] for name in self.proposal.wanted.variants or names)
+        ]
+        if wanted.top:
+            return tuple(rows)
+        row_of = dict(zip(measured.places.tolist(), rows, strict=True))
+        return tuple(row_of[place] for place in genotypes.places(wanted.variants).tolist())
 
 
 def _frequency(found: "Evaluated", variant: int, group: int) -> Estimated:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from noisegate.app.association_answers import AssociationAnswer
 from noisegate.app.associations import Associations
 from noisegate.app.genome_names import Names, recipe_of
-from noisegate.errors import BadInput
+from noisegate.errors import BadInput, RestrictedColumn
 from noisegate.gate.access import Asker, Right, require
 from noisegate.genomics.check import Check
 from noisegate.genomics.releases import Release, Shelf
@@ -74,6 +75,40 @@ class Verifications:
                 told=told,
             ).as_json()
 
+    def slot_ms(self, check: Check, asker: Asker) -> int:
+        """Return before how many milliseconds a fresh private answer does not leave, from public facts."""
+        return self._associations.slot_ms(self.wanted(check), asker)
+
+    def ask(self, check: Check, asker: Asker, idempotency_key: str | None = None) -> AssociationAnswer:
+        """Return the private answer that findings are held against, charged unless it is there already.
+
+        What would refuse a verdict whatever the answer refuses it here, at no cost.
+
+        Raises:
+            NotFound: the asker may not know of the genotypes or of the panel.
+            Forbidden: they may not ask, or the panel is not public.
+            BadInput: none of the findings is of a variant that both have.
+            TooLarge: there are too many findings for so many draws.
+        """
+        wanted = self.wanted(check)
+        try:
+            genotypes = self._associations.prepare(wanted, asker).proposal.genotypes
+        except RestrictedColumn:  # refused, and counted, where it is asked
+            return self._associations.ask(wanted, asker, idempotency_key)
+        with genome_libraries():
+            from noisegate.genomics.verifying.findings import findings_of
+            from noisegate.genomics.verifying.statistic import Test
+            from noisegate.genomics.verifying.verdict import judgeable
+
+            judgeable(
+                findings_of(check.findings),
+                genotypes.source.variants.take(genotypes.places(sorted(wanted.variants))),
+                self._names.store(self._names.public(asker, check.reference)),
+                test=Test(check.test),
+                draws=check.draws,
+            )
+        return self._associations.ask(wanted, asker, idempotency_key)
+
     def wanted(self, check: Check) -> Wanted:
         """Return the association that a private answer to findings is: of the variants that are significant.
 
@@ -108,7 +143,7 @@ class Verifications:
         """Return noisy tables of cases and controls, asked now or before."""
         from noisegate.genomics.verifying.evidence import of_tables
 
-        answer = self._associations.ask(self.wanted(check), asker)
+        answer = self.ask(check, asker)
         proposal, measured = answer.proposal, answer.counted.measured
         return of_tables(
             measured.tables,

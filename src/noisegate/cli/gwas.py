@@ -172,6 +172,8 @@ def print_study(console: Console, found: Json, out: Path) -> None:
     from noisegate.genomics.gwas.page import cell, effects_joined, variant_of
 
     console.print(escape(_people(found)))
+    for which, how in found["single"]:
+        console.print(escape(f"{which}: {how}"), soft_wrap=True)
     tests: Sequence[Json] = found["tests"]
     rows = [
         [

@@ -84,19 +84,28 @@ class Genotypes:
         return self.source.variants.digest()
 
     @cached_property
+    def _names(self) -> NDArray[np.object_]:
+        return np.array(self.source.variants.names().tolist(), object)
+
+    @cached_property
     def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.source.variants.names().tolist())}
+        """Where each name stands first."""
+        return {name: place for place, name in reversed(list(enumerate(self._names)))}
+
+    @cached_property
+    def _shared(self) -> frozenset[str]:
+        """The names of two or more."""
+        return frozenset(name for place, name in enumerate(self._names) if self._places[name] != place)
 
     def names(self, places: NDArray[np.int64]) -> list[str]:
         """Return what the variants at some places are called."""
-        held = list(self._places)
-        return [held[place] for place in places.tolist()]
+        return list(self._names[places])
 
     def places(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """Return the places of variants, int64, ascending.
+        """Return the places of variants, int64, in the order of their names.
 
         Raises:
-            BadInput: some are not there.
+            BadInput: some are not there, or a name is that of two.
         """
         absent = [name for name in names if name not in self._places]
         if absent:
@@ -104,7 +113,13 @@ class Genotypes:
                 f"{len(absent):,} of the variants are not there, such as {absent[0][:100]!r}",
                 "write names as the genotypes have them: an id such as rs4798812, else chr1_1000_A_G",
             )
-        return np.sort(np.array([self._places[name] for name in names], np.int64))
+        shared = [name for name in names if name in self._shared]
+        if shared:
+            raise BadInput(
+                f"two variants are called {shared[0][:100]!r}, so that it is not clear which is meant",
+                "ask the custodian to give variants ids of their own",
+            )
+        return np.array([self._places[name] for name in names], np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +155,14 @@ class Proposal:
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """What is asked of whom, noise apart: equal where the same is asked in other words."""
+        """What is asked of whom, noise apart: equal where the same is asked in other words.
+
+        A manifest counts by its list: genotypes in the order of one list are the same, whatever it is called.
+        """
         studied, asked = self.genotypes.studied, self.wanted
-        which = b"" if asked.top else self.genotypes.places(asked.variants).astype("<i8").tobytes()
+        which = b"" if asked.top else np.sort(self.genotypes.places(asked.variants)).astype("<i8").tobytes()
         return {
             "genotypes": studied.genotypes.name,
-            "manifest": studied.manifest,
             "reference": studied.reference,
             "variants": self.genotypes.digest,
             "cohort": self.cohort.digest,
@@ -221,7 +238,9 @@ def propose(
     if wanted.top > variants:
         raise BadInput(f"{wanted.genotypes} has {variants:,} variants", "ask for fewer")
     asked: Named | Top = (
-        Top(variants, wanted.top, genotypes.panel) if wanted.top else Named(genotypes.places(wanted.variants))
+        Top(variants, wanted.top, genotypes.panel)
+        if wanted.top
+        else Named(np.sort(genotypes.places(wanted.variants)))
     )
     return Proposal(wanted, genotypes, cohort, design(asked, epsilon, delta))
 
@@ -257,7 +276,7 @@ def offer_of(
             "people": proposal.people,
             "variants": proposal.variants,
             "versions": dict(versions),
-            "association": proposal.identity,
+            "association": {**proposal.identity, "manifest": proposal.genotypes.studied.manifest},
             **body,
         },
         right=Right.ASK,

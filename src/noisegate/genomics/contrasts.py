@@ -31,6 +31,7 @@ import math
 import numpy as np
 from numba import njit
 
+from noisegate.genomics.known_noise import SEEN
 from noisegate.genomics.saddlepoint import tail, tilt
 
 ETA = 0.02  # share of the level that is spent on not knowing the counts and sizes
@@ -65,7 +66,7 @@ def _variance(m, w, people):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _chance(x, n1, n0, m, w, z, step, estimate, own, everybody, cells, terms, work):  # type: ignore[no-untyped-def]
+def _chance(x, n1, n0, m, w, z, lattice, estimate, own, everybody, cells, terms, work):  # type: ignore[no-untyped-def]
     """Return p_θ, for θ = (n1, n0, m).
 
     Args:
@@ -75,7 +76,8 @@ def _chance(x, n1, n0, m, w, z, step, estimate, own, everybody, cells, terms, wo
         m: people of each genotype, (3,), adding up to n1 + n0.
         w: weights, adding up to 0.
         z: quantile of the level.
-        step: of the lattice that S lies on.
+        lattice: (step of the lattice that S lies on, what noise leaves of a wave of half a turn a count), the
+            latter 0 where weights do not lie two apart.
         estimate: n̂ of (controls, cases).
         own: (2, 2): how far noise in a row of this very table moves each estimate.
         everybody: whether n1 + n0 is known.
@@ -88,6 +90,11 @@ def _chance(x, n1, n0, m, w, z, step, estimate, own, everybody, cells, terms, wo
     coefficient, all_kinds, all_sizes, all_counts = work
     people = n1 + n0
     r = n1 / people
+    step, wave = lattice
+    # Homozygotes alone lie two apart: an odd number of heterozygous cases sets S off by one, and such numbers
+    # are as likely as even ones but for this power.
+    if wave * abs(1 - 2 * r) ** m[1] > SEEN:
+        step = 2.0
     mean, square = _variance(m, w, people)
     kappa = r * (1 - r)
     rows = (1 - r) * (1 - r) + r * r
@@ -197,7 +204,7 @@ def _widest(contrast, people, first, second, far, wide, m):  # type: ignore[no-u
 
 @njit(cache=True, nogil=True)
 def _largest(  # type: ignore[no-untyped-def]
-    contrast, band, x, w, step, sizes, own, everybody, ranges, widths, corners, cells, terms, work
+    contrast, band, x, w, lattice, sizes, own, everybody, ranges, widths, corners, cells, terms, work
 ):
     """Return the largest p_θ over the set C of a band.
 
@@ -215,7 +222,7 @@ def _largest(  # type: ignore[no-untyped-def]
     m = np.empty(3)
     z, low, high, width = QUANTILES[band], ranges[band, 0], ranges[band, 1], widths[band]
     _place(contrast, people, first, second, m)
-    worst = _chance(x, centre[1], centre[0], m, w, z, step, estimate, own, everybody, cells, terms, work)
+    worst = _chance(x, centre[1], centre[0], m, w, z, lattice, estimate, own, everybody, cells, terms, work)
     same = low[0] == high[0] and low[1] == high[1]
     both = corners[band, 0] > 0.0
     far = corners[band, 1] if both else width[0]
@@ -258,14 +265,14 @@ def _largest(  # type: ignore[no-untyped-def]
             if (n1 / (n1 + n0) - share) * seen * rising > 0:
                 shift = -shift
             _place(contrast, n1 + n0, first + shift, second + once * side * width[1], m)
-        found = _chance(x, n1, n0, m, w, z, step, estimate, own, everybody, cells, terms, work)
+        found = _chance(x, n1, n0, m, w, z, lattice, estimate, own, everybody, cells, terms, work)
         worst = max(worst, found)
     return worst
 
 
 @njit(cache=True, nogil=True)
 def p_value(  # type: ignore[no-untyped-def]
-    contrast, x, w, step, sizes, own, everybody, ranges, widths, corners, cells, terms, work
+    contrast, x, w, lattice, sizes, own, everybody, ranges, widths, corners, cells, terms, work
 ):
     """Return the p-value of one contrast at one variant.
 
@@ -273,7 +280,7 @@ def p_value(  # type: ignore[no-untyped-def]
         contrast: which one, 0 to 3.
         x: cells as seen, float64 (2, 3).
         w: weights.
-        step: of the lattice.
+        lattice: as `_chance` takes it.
         sizes: float64 (2, 2): (controls, cases) as they were estimated, and the likeliest, both above 0.
         own: as `_chance` takes it.
         everybody: whether all people are in one of the groups.
@@ -287,7 +294,7 @@ def p_value(  # type: ignore[no-untyped-def]
     """
     for band in range(BANDS):
         worst = _largest(
-            contrast, band, x, w, step, sizes, own, everybody, ranges, widths, corners, cells, terms, work
+            contrast, band, x, w, lattice, sizes, own, everybody, ranges, widths, corners, cells, terms, work
         ) / (1 - ETA)
         if worst > EDGES[band + 1]:
             return min(worst, EDGES[band])
@@ -295,18 +302,19 @@ def p_value(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def p_values(tables, steps, sizes, own, everybody, ranges, widths, corners, cells, terms, found):  # type: ignore[no-untyped-def]
+def p_values(tables, lattices, sizes, own, everybody, ranges, widths, corners, cells, terms, found):  # type: ignore[no-untyped-def]
     """Write the p-value of every contrast at every variant, float64 (variants, 4).
 
-    `tables` is float64 (variants, 2, 3), `steps` (4,), `sizes` (2, 2): estimates as they came and centres;
-    `widths` and `corners` (4, bands, 2), the rest as `p_value` takes it.
+    `tables` is float64 (variants, 2, 3), `lattices` (4, 2), `sizes` (2, 2): estimates as they came and
+    centres; `widths` and `corners` (4, bands, 2), the rest as `p_value` takes it.
     """
     room = 7 + len(terms[1])
     work = (np.empty(room), np.empty(room, np.int64), np.empty(room), np.empty(room))
     for v in range(len(tables)):
         x = tables[v]
         for c in range(4):
-            w, step, width, far = WEIGHTS[c], steps[c], widths[c], corners[c]
+            w, width, far = WEIGHTS[c], widths[c], corners[c]
+            lattice = (lattices[c, 0], lattices[c, 1])
             found[v, c] = p_value(
-                c, x, w, step, sizes, own, everybody, ranges, width, far, cells, terms, work
+                c, x, w, lattice, sizes, own, everybody, ranges, width, far, cells, terms, work
             )

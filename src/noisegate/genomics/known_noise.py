@@ -65,10 +65,15 @@ def law_of(noise: Gaussian | Laplace) -> Known:
 def lattice_step(law: Known, coefficients: Reals) -> float:
     """Return the step of the lattice on which whole numbers plus Σ coefficient * noise lie, or nearly.
 
-    Such a sum is smooth but for waves of 1, 2, 3, … turns a count; the first that noise does not wash out
+        Such a sum is smooth but for waves of 1, 2, 3, … turns a count; the first that noise does not wash out
     tells the step. Too long a step makes p-values larger, never smaller.
     """
     for turns in range(1, FINEST):
         if np.prod(law.wave(turns * coefficients)) > SEEN:
             return 1 / turns
     return 1 / FINEST
+
+
+def half_wave(law: Known, coefficients: Reals) -> float:
+    """Return what Σ coefficient * noise leaves of a wave of half a turn a count, which even numbers have."""
+    return float(np.prod(law.wave(coefficients / 2)))

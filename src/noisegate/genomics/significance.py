@@ -14,7 +14,7 @@ from noisegate.errors import BadInput
 from noisegate.genomics import contrasts
 from noisegate.genomics.counts import Groups, Noisy
 from noisegate.genomics.group_sizes import GroupSizes, Size, declared, estimated
-from noisegate.genomics.known_noise import Known, lattice_step, law_of
+from noisegate.genomics.known_noise import Known, half_wave, lattice_step, law_of
 from noisegate.genomics.odds import odds_ratios
 from noisegate.privacy.noise import Gaussian, Laplace
 
@@ -123,10 +123,12 @@ def evaluate_cells(cells: Reals, noise: Gaussian | Laplace, groups: GroupSizes) 
     found = np.ones((len(cells), 4))
     widths = _widths(law, groups.everybody)
     rows = groups.centre / groups.centre.sum()
-    steps = np.array([lattice_step(law, _coefficients(w, rows)) for w in contrasts.WEIGHTS])
+    lattices = np.zeros((4, 2))
+    lattices[:, 0] = [lattice_step(law, _coefficients(w, rows)) for w in contrasts.WEIGHTS]
+    lattices[contrasts.TREND, 1] = half_wave(law, _coefficients(contrasts.WEIGHTS[contrasts.TREND], rows))
     contrasts.p_values(
         np.ascontiguousarray(cells),
-        steps,
+        lattices,
         np.stack([groups.value, groups.centre]),
         groups.own,
         groups.everybody,

@@ -1,5 +1,6 @@
 """Chunks of calls on disk: encoded, durable before they count, checked whenever they are read."""
 
+import os
 from collections.abc import Sequence
 from errno import EIO
 from pathlib import Path
@@ -11,15 +12,18 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from noisegate.errors import CatalogError
-from noisegate.genotypes import durable, sha256
+from noisegate.genotypes import durable, frames, sha256
 from noisegate.genotypes.layout import AGAIN, CALLS, CHECK_BYTES, CHECKS, LEVEL, Header
 from noisegate.genotypes.packed import Block, Words, last_word
+from noisegate.genotypes.pooled import pooled
 
 Halves = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 _SUM_KEY = b"noisegate chunks"  # 16 bytes
-_WORTH = 2.5  # how many times smaller a chunk must get, to be worth the time it takes to unpack
-_AS_IT_IS = -1_000  # a level at which zstd only frames what it is given
+# How many times smaller a chunk must get to be worth the time it takes to unpack. Rare variants get ten times
+# smaller; common ones three times, and reading them packed takes four times as long.
+_WORTH = 4
+_AT_ONCE = 512  # parts of a file that are read by one call
 
 
 def chunk_name(chunk: int) -> str:
@@ -38,7 +42,7 @@ def check_of(halves: Halves) -> bytes:
     return b"".join((size.to_bytes(8, "little"), *sha256.of_two(*halves), sum_of(halves)))
 
 
-def sum_of(halves: Halves) -> bytes:
+def sum_of(parts: Sequence[NDArray[np.uint8]]) -> bytes:
     """Return a sum of bytes, 16 of them, at six times the speed of SHA-256.
 
     It is GMAC (NIST SP 800-38D) under a key that is no secret: a polynomial over GF(2^128), which no mistake
@@ -46,8 +50,8 @@ def sum_of(halves: Halves) -> bytes:
     somebody who computes what to write; they could change the store's digest too.
     """
     mac = Cipher(algorithms.AES(_SUM_KEY), modes.GCM(bytes(12))).encryptor()
-    for half in halves:
-        mac.authenticate_additional_data(half.data)
+    for part in parts:
+        mac.authenticate_additional_data(part.data)
     mac.finalize()
     return mac.tag
 
@@ -111,35 +115,53 @@ def read(folder: Path, header: Header, chunk: int, kept: Sequence[bytes], *, ful
     start, stop = header.bounds(chunk)
     file = folder / chunk_name(chunk)
     size = int.from_bytes(kept[chunk][:8], "little")
+    framed = not header.noisy and size == frames.size_of(header.chunk_bytes)
+    raw: NDArray[np.uint8] = pooled(header.chunk_bytes if framed else size, np.uint8)
+    parts = frames.parts(raw) if framed else [raw]
     try:
-        encoded = _whole(file, size)
+        _fill(file, parts)
     except OSError as error:
         raise CatalogError(f"{folder.name}: {file.name} cannot be read: {error.strerror}", AGAIN) from None
-    halves = _halves(encoded)
-    found = check_of(halves) if fully else sum_of(halves)
+    found = check_of(_halves(_joined(parts))) if fully else sum_of(parts)
     if not kept[chunk].endswith(found):
         raise CatalogError(f"{folder.name}: {file.name} was changed or is damaged", AGAIN)
     try:
-        return _decode(encoded, header, stop - start)
+        if not header.noisy and not (framed and frames.fit(parts)):
+            raw = np.frombuffer(pa.Codec("zstd").decompress(_joined(parts), header.chunk_bytes), np.uint8)
+        return _block(raw, header, stop - start)
     except (OSError, ValueError):
         raise CatalogError(f"{folder.name}: {file.name} does not hold a chunk of calls", AGAIN) from None
 
 
 def room(variants: int, words: int) -> Words:
-    """Return a plane to be filled, from Arrow's pool, where memory that was used before costs no faults."""
-    return np.frombuffer(pa.allocate_buffer(variants * words * 8), np.uint64).reshape(variants, words)
+    """Return a plane to be filled."""
+    found: Words = pooled((variants, words), np.uint64)
+    return found
 
 
-def _whole(file: Path, size: int) -> pa.Buffer:
-    """Return a file of a known size, in memory of our own: nobody can change it once it is checked."""
-    held = pa.allocate_buffer(size)
-    data = memoryview(held)
-    with file.open("rb", buffering=0) as stream:
-        while data and (count := stream.readinto(data)):
-            data = data[count:]
-        if data or stream.read(1):
-            raise OSError(EIO, "it is of another size than it was")
-    return held
+def _fill(file: Path, parts: Sequence[NDArray[np.uint8]]) -> None:
+    """Read a file of a known size, into memory of our own: nobody can change it once it is checked."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    left = [part.data for part in parts if part.size]
+    try:
+        at = 0
+        while left:
+            read = os.preadv(descriptor, left[:_AT_ONCE], at)
+            if not read:
+                raise OSError(EIO, "it is shorter than it was")
+            at += read
+            while left and read >= left[0].nbytes:
+                read -= left.pop(0).nbytes
+            if read:
+                left[0] = left[0][read:]
+        if os.pread(descriptor, 1, at):
+            raise OSError(EIO, "it is longer than it was")
+    finally:
+        os.close(descriptor)
+
+
+def _joined(parts: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _encode(block: Block, header: Header) -> Halves:
@@ -149,9 +171,7 @@ def _encode(block: Block, header: Header) -> Halves:
         return _bytes(hi), _bytes(lo)
     raw = pa.py_buffer(np.concatenate((hi, lo), out=room(2 * header.chunk, header.words)))
     packed = pa.Codec("zstd", compression_level=LEVEL).compress(raw)
-    if packed.size * _WORTH > raw.size:
-        packed = pa.Codec("zstd", compression_level=_AS_IT_IS).compress(raw)
-    return _halves(packed)
+    return _halves(frames.framed(np.frombuffer(raw, np.uint8)) if packed.size * _WORTH > raw.size else packed)
 
 
 def _padded(plane: Words, rows: int) -> Words:
@@ -167,7 +187,6 @@ def _bytes(plane: Words) -> NDArray[np.uint8]:
     return plane.reshape(-1).view(np.uint8)
 
 
-def _decode(encoded: pa.Buffer, header: Header, variants: int) -> Block:
-    raw = encoded if header.noisy else pa.Codec("zstd").decompress(encoded, header.chunk_bytes)
-    planes: NDArray[np.uint64] = np.frombuffer(raw, np.uint64).reshape(2, header.chunk, header.words)
+def _block(raw: NDArray[np.uint8], header: Header, variants: int) -> Block:
+    planes = raw.view(np.uint64).reshape(2, header.chunk, header.words)
     return Block(planes[0, :variants], planes[1, :variants], header.people)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
+from noisegate.genotypes.pooled import pooled
 from noisegate.genotypes.variants import Text, Variants
 
 Bytes = NDArray[np.uint8]
@@ -73,7 +74,7 @@ class Strings:
 
     def lines(self) -> Bytes:
         """Return all strings, each with a newline behind it."""
-        out = np.empty(int((self.stops - self.starts).sum()) + len(self), np.uint8)
+        out: Bytes = pooled(int((self.stops - self.starts).sum()) + len(self), np.uint8)
         _joined(self.data, self.starts, self.stops, out)
         return out
 
@@ -111,7 +112,7 @@ class Flat:
         whole = hashlib.sha256(f"variants {len(self.pos)}\n".encode())
         for column in (self.chrom, self.id, self.ref, self.alt):
             whole.update(column.lines().data)
-        whole.update(self.pos.astype("<i4").tobytes())
+        whole.update(np.ascontiguousarray(self.pos, "<i4").data)
         return whole.hexdigest()
 
 
@@ -131,6 +132,14 @@ def read(folder: Path, count: int) -> Flat | None:
         return None
 
 
+def words(folder: Path, count: int) -> list[str] | None:
+    """Return the strings of an array that have no newline in them; None as for `read`."""
+    try:
+        return _strings(folder, count).lines().tobytes().decode().split("\n")[:-1]
+    except (OSError, ValueError):
+        return None
+
+
 def _kind(size: int) -> Any:
     return np.int32 if size <= _MOST else np.int64
 
@@ -143,25 +152,22 @@ def _numbers(folder: Path, count: int) -> NDArray[np.int32]:
 
 def _strings(folder: Path, count: int | None) -> Strings:
     """Return the strings of an array: the first `count`, or those of its only chunk."""
-    found = []
-    before = 0
-    raws = _chunks(folder)
-    kind = _kind(sum(len(raw) for raw in raws))
-    for raw in raws:
-        data = np.frombuffer(raw, np.uint8)
-        here = int.from_bytes(data[:4].tobytes(), "little")
-        if 4 * here > len(data):
-            raise ValueError("more strings than there are bytes")
-        starts, stops = np.empty(here, kind), np.empty(here, kind)
-        if not _parsed(data, before, starts, stops):
-            raise ValueError("a string ends past the chunk")
-        found.append((data, starts, stops))
-        before += len(data)
-    if not found:
+    raws = [np.frombuffer(raw, np.uint8) for raw in _chunks(folder)]
+    if not raws:
         raise ValueError("no chunk")
-    data, starts, stops = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    if count is not None and len(starts) < count:
+    here = [int.from_bytes(raw[:4].tobytes(), "little") for raw in raws]
+    if any(4 * many > len(raw) for many, raw in zip(here, raws, strict=True)):
+        raise ValueError("more strings than there are bytes")
+    if count is not None and sum(here) < count:
         raise ValueError("strings are missing")
+    size = sum(len(raw) for raw in raws)
+    data = np.concatenate(raws, out=pooled(size, np.uint8))
+    starts, stops = (pooled(sum(here), _kind(size)) for _ in range(2))
+    before = done = 0
+    for many, raw in zip(here, raws, strict=True):
+        if not _parsed(raw, before, starts[done : done + many], stops[done : done + many]):
+            raise ValueError("a string ends past the chunk")
+        before, done = before + len(raw), done + many
     return Strings(data, starts[:count], stops[:count])
 
 
@@ -193,29 +199,32 @@ def _size(packed: bytes) -> int:
     return size
 
 
+# Places are without a sign below: who has one might count from the end, which is looked into each time.
 @njit(cache=True, nogil=True)
 def _parsed(data, before, starts, stops):  # type: ignore[no-untyped-def]
-    at = 4
+    byte, four, size = np.uint64(8), np.uint64(4), np.uint64(len(data))
+    at = four
     for i in range(len(starts)):
-        if at + 4 > len(data):
+        if at + four > size:
             return False
-        length = 0
-        for k in range(4):
-            length |= int(data[at + k]) << (8 * k)
-        starts[i] = before + at + 4
-        at += 4 + length
-        stops[i] = before + at
-        if at > len(data):
+        length = np.uint64(0)
+        for k in range(four):
+            length |= np.uint64(data[at + k]) << (byte * k)
+        at += four
+        starts[i] = before + np.int64(at)
+        at += length
+        stops[i] = before + np.int64(at)
+        if at > size:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
 def _joined(data, starts, stops, out):  # type: ignore[no-untyped-def]
-    at = 0
+    at, one = np.uint64(0), np.uint64(1)
     for i in range(len(starts)):
-        for k in range(starts[i], stops[i]):
+        for k in range(np.uint64(starts[i]), np.uint64(stops[i])):
             out[at] = data[k]
-            at += 1
+            at += one
         out[at] = 10
-        at += 1
+        at += one

@@ -6,6 +6,9 @@ diploid in women, where the sex is not given, and in its pseudo-autosomal region
 their positions where the build is known).
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,11 +25,17 @@ _PAR = {
 
 def copies(variants: Variants, build: str) -> NDArray[np.int8]:
     """Say who has one copy of each variant: DIPLOID (nobody), IN_MEN or IN_ALL, int8 of shape (variants,)."""
-    names, number = variants.contigs
+    return of_contigs(*variants.contigs, variants.pos, build)
+
+
+def of_contigs(
+    names: Sequence[str], which: NDArray[np.integer[Any]], pos: NDArray[np.int32], build: str
+) -> NDArray[np.int8]:
+    """Say the same of variants on the `which`-th of chromosomes, by their one name, at some positions."""
     kind = {"X": IN_MEN, "Y": IN_ALL, "MT": IN_ALL}
-    found = np.array([kind.get(name, DIPLOID) for name in names], np.int8)[number]
+    found: NDArray[np.int8] = np.array([kind.get(name, DIPLOID) for name in names], np.int8)[which]
     for first, last in _PAR.get(assembly(build), ()):
-        found[(found == IN_MEN) & (variants.pos >= first) & (variants.pos <= last)] = DIPLOID
+        found[(found == IN_MEN) & (pos >= first) & (pos <= last)] = DIPLOID
     return found
 
 

@@ -31,15 +31,12 @@ class Store:
     `verify` compares all of it with what `digest` names.
     """
 
-    def __init__(
-        self, path: Path, header: Header, digest: str, checks: list[bytes], group: zarr.Group
-    ) -> None:
+    def __init__(self, path: Path, header: Header, digest: str, checks: list[bytes]) -> None:
         """Use `Store.open`."""
         self.path = path
         self.digest = digest
         self._header = header
         self._checks = checks
-        self._group = group
 
     @classmethod
     def open(cls, path: Path) -> "Store":
@@ -58,11 +55,11 @@ class Store:
         header, digest = layout.read_header(path)
         if not digest:
             raise _unfinished(path)
-        group = layout.open_group(path, header)
+        layout.check_arrays(path, header)
         checks = [chunks.check(path, header, chunk) for chunk in range(header.chunks)]
         if header.digest(checks) != digest:
             raise CatalogError(f"{path.name}: the store's header or list of chunks was changed", AGAIN)
-        return cls(path, header, digest, checks, group)
+        return cls(path, header, digest, checks)
 
     @property
     def people(self) -> int:
@@ -107,12 +104,12 @@ class Store:
     @cached_property
     def samples(self) -> tuple[str, ...]:
         """The people's names, in the order of their bits."""
-        return _samples(self.path, self._header, self._group)
+        return _samples(self.path, self._header)
 
     @cached_property
     def variants(self) -> Variants:
         """The variants, in the order of their calls."""
-        return _variants(self.path, self._header, self._group)
+        return _variants(self.path, self._header)
 
     @cached_property
     def flat(self) -> flat.Flat:
@@ -168,8 +165,8 @@ class Store:
         Raises:
             CatalogError: something is not what was written.
         """
-        _samples(self.path, self._header, self._group)
-        _variants(self.path, self._header, self._group)
+        _samples(self.path, self._header)
+        _variants(self.path, self._header)
         for chunk in self.chunks():
             chunks.read(self.path, self._header, chunk, self._checks, fully=True)
 
@@ -263,7 +260,7 @@ class Writer:
                 f"{path.name}: nothing is being written under this name", "begin the import anew"
             )
         header, _ = layout.read_header(folder)
-        layout.open_group(folder, header)
+        layout.check_arrays(folder, header)
         return cls(path, header)
 
     @property
@@ -345,21 +342,21 @@ def _check_samples(names: tuple[str, ...]) -> None:
         raise BadInput(f"sample {name} is there twice", "a person has one row: rename or drop one of them")
 
 
-def _samples(path: Path, header: Header, group: zarr.Group) -> tuple[str, ...]:
-    found: tuple[str, ...] = tuple(_column(path, group, "sample_id").tolist())
+def _samples(path: Path, header: Header) -> tuple[str, ...]:
+    found = tuple(flat.words(path / "sample_id", header.people) or _column(path, "sample_id").tolist())
     if layout.samples_digest(found) != header.samples_digest:
         raise CatalogError(f"{path.name}: the samples were changed", AGAIN)
     return found
 
 
-def _variants(path: Path, header: Header, group: zarr.Group) -> Variants:
-    contigs = _column(path, group, "contig_id")
-    alleles = _column(path, group, "variant_allele")
+def _variants(path: Path, header: Header) -> Variants:
+    contigs = _column(path, "contig_id")
+    alleles = _column(path, "variant_allele")
     try:
         found = Variants(
-            contigs[_column(path, group, "variant_contig")],
-            _column(path, group, "variant_position"),
-            _column(path, group, "variant_id"),
+            contigs[_column(path, "variant_contig")],
+            _column(path, "variant_position"),
+            _column(path, "variant_id"),
             np.ascontiguousarray(alleles[:, 0]),
             np.ascontiguousarray(alleles[:, 1]),
         )
@@ -370,11 +367,8 @@ def _variants(path: Path, header: Header, group: zarr.Group) -> Variants:
     return found
 
 
-def _column(path: Path, group: zarr.Group, name: str) -> Any:
+def _column(path: Path, name: str) -> Any:
     try:
-        array = group[name]
-        if not isinstance(array, zarr.Array):
-            raise TypeError(f"{name} is no array")
-        return np.asarray(array[...])
+        return np.asarray(zarr.open_array(path / name, mode="r", zarr_format=3)[...])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CatalogError(f"{path.name}: {name} cannot be read: {error}", AGAIN) from None

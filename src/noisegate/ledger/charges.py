@@ -200,7 +200,7 @@ def exhausted(short: Shortfall) -> BudgetExhausted:
     return BudgetExhausted(
         f"account {short.account!r} has ε {_shown(left, up=False)} left of "
         f"{_shown(limits.epsilon, up=False)} at δ {_shown(limits.delta, up=False)}, this question {costs}",
-        "ask for fewer groups, accept more noise, or ask the custodian for a larger budget",
+        "ask for less at a time, accept more noise, or ask the custodian for a larger budget",
         account=short.account,
         epsilon_left=float(left),
         epsilon_price=float(price) if then < UNBOUNDED else None,

@@ -46,8 +46,11 @@ class Associations(Protocol):
 class Verifications(Protocol):
     """What can be asked of findings. `app.verifications.Verifications` is one."""
 
-    def wanted(self, check: Check) -> Wanted:
-        """Return the association that a private answer to findings is."""
+    def ask(self, check: Check, asker: Asker, idempotency_key: str | None) -> AssociationAnswer:
+        """Return the private answer that findings are held against, and charge for it, or replay it."""
+
+    def slot_ms(self, check: Check, asker: Asker) -> int:
+        """Return before how many milliseconds a fresh private answer does not leave."""
 
     def verify(self, check: Check, asker: Asker) -> Json:
         """Return the verdict on some findings."""

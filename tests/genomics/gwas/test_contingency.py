@@ -147,8 +147,8 @@ def test_alleles_and_odds_are_plinks(studied: tuple[Path, np.ndarray]) -> None:
     assert np.isnan(found.p[nobody]).all()
     for part, name in ((found.chi2, "CHISQ"), (found.p, "P")):
         agree(part, ["NA" if none else word for none, word in zip(nobody, known[name], strict=True)])
-    agree(share[:, 1], known["F_A"])
-    agree(share[:, 0], known["F_U"])
+    agree(share[1], known["F_A"])
+    agree(share[0], known["F_U"])
     for part, name in ((odds.ratio, "OR"), (odds.error, "SE"), (odds.low, "L95"), (odds.high, "U95")):
         agree(part, known[name])
 

@@ -136,6 +136,34 @@ def test_a_phenotype_that_is_the_variant_has_p_zero():
     assert found.p[0] < 1e-100
 
 
+@pytest.mark.parametrize("power", [-1060, -700, -300, 300, 700, 1019])
+def test_the_unit_of_a_phenotype_or_a_covariate_matters_to_nothing_but_the_effect(power):
+    draws = np.random.default_rng(10)
+    calls, fixed = pack(stores.calls_of(30, 200)), draws.integers(1, 9, (200, 2)).astype(float)
+    y = draws.integers(-8, 9, 200).astype(float)
+    known = linear.test(linear.fit(y, fixed), calls)
+    for model in (linear.fit(np.ldexp(y, power), fixed), linear.fit(y, np.ldexp(fixed, (0, power)))):
+        found = linear.test(model, calls)
+        assert np.array_equal(found.statistic, known.statistic, equal_nan=True)
+        assert np.array_equal(found.p, known.p, equal_nan=True)
+    effects = linear.test(linear.fit(np.ldexp(y, power), fixed), calls)
+    assert np.array_equal(effects.beta, np.ldexp(known.beta, power), equal_nan=True)
+    assert np.array_equal(effects.error, np.ldexp(known.error, power), equal_nan=True)
+    assert np.isfinite(effects.beta[known.note == Note.FITTED]).all()
+
+
+def test_the_largest_and_the_smallest_numbers_are_tested_like_others():
+    draws = np.random.default_rng(11)
+    calls, y = stores.calls_of(30, 200), draws.standard_normal(200)
+    known = linear.test(linear.fit(y), pack(calls)).statistic
+    for unit in (1e307, 1e200, 1e-200, 1e-305):
+        found = linear.test(linear.fit(unit * y), pack(calls))
+        assert found.statistic == pytest.approx(known, rel=1e-6, nan_ok=True)
+    apart = linear.test(linear.fit(np.where(y > 0, 1.7e308, -1.7e308)), pack(calls))
+    signs = linear.test(linear.fit(np.sign(y)), pack(calls)).statistic
+    assert apart.statistic == pytest.approx(signs, rel=1e-6, nan_ok=True)
+
+
 @pytest.mark.parametrize(
     ("y", "fixed", "said"),
     [

@@ -1,5 +1,6 @@
 """Traits and covariates are read as PLINK reads them, and matched with people by name."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate.errors import BadInput
+from noisegate.genomics.gwas import rows
 from noisegate.genomics.gwas.phenotypes import (
     Covariates,
     Phenotype,
@@ -44,6 +46,14 @@ def values(trait: Phenotype) -> list[float | None]:
         "person,sick\r\nann,1\r\nbob,0\r\ncat,nan\r\neve,0\r\n",
         "\ufeffann 1\nbob 0\n\ncat .\neve 1\n",
         "ann\t2\nbob\t1\ncat\tNA\neve\t1\n",
+        '"FID" "IID" "sick"\n"F1" "ann" "2"\n"F1" "bob" "1"\n"F2" "cat" "NA"\n"F2" "eve" "2"\n',
+        '\ufeff"FID","IID","sick"\r\n"F1","ann","2"\r\n"F1","bob","1"\r\n"F2","cat",""\r\n"F2","eve","2"\r\n',
+        '"#IID"\t"sick"\n"ann"\t2\n"bob"\t1\n"cat"\t""\n"eve"\t2\n',
+        '"IID" "sick at last"\nann 2\n"bob" 1\ncat ""\neve "1"',
+        "family person sick\nF1 ann 2\nF1 bob 1\nF2 cat NA\nF2 eve 2\n",
+        "FID IID sick\rF1 ann 2\rF1 bob 1\rF2 cat NA\rF2 eve 2\r",
+        "\ufeffIID,sick\rann,2\rbob,1\rcat,\reve,2",
+        "IID\tsick\r\r\nann\t1\r\r\nbob\t0\r\r\ncat\t.\r\r\neve\t1\r\r\n",
     ],
 )
 def test_files_of_every_look_say_the_same(text: str, tmp_path: Path) -> None:
@@ -116,6 +126,10 @@ def test_words_make_cases_where_they_are_said_to(tmp_path: Path) -> None:
         ("ann 0\nbob 1\ncat 2\n", "two ways"),
         ("ann 1e999\nbob 1\n", "line 1: column 2 is no number"),
         ("ann 1_0\nbob 1\n", "line 1: column 2 is no number"),
+        ("ann \uff12\nbob 1\n", "line 1: column 2 is no number"),
+        ("IID;sick\nann;1\nbob;2\n", "no values"),
+        ('"ann" 1\n"bob" 2\n"ann" 1\n', "line 3: a person is there twice"),
+        ("IID sick\rann 1\rbob 2 3\r", "line 3: 3 fields"),
         ("IID a b\nann 1 2\nbob 2 2\n", "2 columns of values, a, b"),
         ("IID a a\nann 1 2\nbob 2 2\n", "two columns have one heading"),
     ],
@@ -153,6 +167,7 @@ def test_hostile_files_are_refused_in_words(tmp_path: Path) -> None:
         b"ann 1\nbob \x00\n",
         b"\x1f\x8bnot gzip",
         b"ann 1\nbob " + b"9" * 70_000,
+        b'ann,1\nbob,"' + b"9" * 200_000,
     ):
         file = tmp_path / "hostile.txt"
         file.write_bytes(content)
@@ -160,6 +175,22 @@ def test_hostile_files_are_refused_in_words(tmp_path: Path) -> None:
             read_phenotype(file, PEOPLE)
     with pytest.raises(BadInput, match="cannot be read"):
         read_phenotype(tmp_path / "absent.txt", PEOPLE)
+    for content in ("ann 1\nbob 2\n".encode("utf-16"), b"ann 1\nbob\0 2\n"):
+        file.write_bytes(content)
+        with pytest.raises(BadInput, match="is not text in UTF-8"):
+            read_phenotype(file, PEOPLE)
+
+
+def test_a_file_may_be_compressed_and_its_text_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pheno.gz"
+    file.write_bytes(gzip.compress(b"ann 1\nbob 2\n"))
+    assert values(read_phenotype(file, PEOPLE)[0])[:2] == [0.0, 1.0]
+    monkeypatch.setattr(rows, "MOST_BYTES", 2**20)
+    file.write_bytes(gzip.compress(b"ann 1\n" * 2**20))
+    with pytest.raises(BadInput, match="larger than 1 MiB"):
+        read_phenotype(file, PEOPLE)
 
 
 def test_covariates_join_and_a_missing_one_takes_no_part() -> None:

@@ -187,7 +187,7 @@ class Held:
     def __init__(self, store: Store) -> None:
         self._calls, self._store = calls(), store
 
-    people = PEOPLE
+    people, build = PEOPLE, ""
 
     @property
     def variants(self) -> Variants:

@@ -138,7 +138,7 @@ def test_every_figure_of_the_verdict_is_on_the_page():
 def test_a_private_answer_is_called_one_with_its_receipt():
     evidence = {**said()["evidence"], "kind": "association", "epsilon": 2.0, "receipt": "panel:7"}
     text = Page(verdict_page(said(evidence=evidence))).text.replace("\n", " ")
-    for words in ("a private answer about 60 people", "panel:7", "which says how common alleles are"):
+    for words in ("a private answer about 60 people", "panel:7", "which says which variants are meant"):
         assert words in text
 
 

@@ -328,12 +328,16 @@ def test_the_background_is_that_of_variants_as_common():
     minor = rng.integers(0, 50, 5_000)
     significant = rng.uniform(size=5_000) < minor / 100
     places = np.flatnonzero(minor >= 45)[:100]
-    found = background(significant, np.ones(5_000, bool), places, minor)
+    found = background(
+        significant.astype(np.int8), np.ones(5_000, bool), places, minor, np.zeros(100, np.int8)
+    )
     drawn_ = found.draw(rng.uniform(size=(400, 100)), rng.uniform(size=(400, len(found.of))))
     assert drawn_.mean() == pytest.approx(significant[minor >= 45].mean(), abs=0.06)
     assert found.rate.value == pytest.approx(0.245, abs=0.03)
-    assert int(found.of.sum()) == 5_000
-    assert background(significant[:150], np.ones(150, bool), places[:2] % 150, minor[:150]) is None
+    # Each stratum is there thrice: for either direction, for more and for fewer alternate alleles.
+    assert int(found.of.sum()) == 3 * 5_000
+    few = significant[:150].astype(np.int8), np.ones(150, bool), places[:2] % 150, minor[:150]
+    assert background(*few, np.zeros(2, np.int8)) is None
 
 
 def test_a_published_copy_in_a_folder_is_evidence(tmp_path):

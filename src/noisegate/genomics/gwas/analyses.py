@@ -1,7 +1,7 @@
 """What can be asked of every variant, and the columns that come of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
@@ -10,8 +10,10 @@ import numpy as np
 from noisegate.errors import BadInput
 from noisegate.genomics.gwas import contingency, linear, logistic
 from noisegate.genomics.gwas.columns import Coded, Column, Counts, Flags
+from noisegate.genomics.gwas.copies import Copies, blank, counted_once
 from noisegate.genomics.gwas.phenotypes import Covariates, Phenotype
 from noisegate.genomics.gwas.regression import NOTES, Regression
+from noisegate.genotypes.haploid import IN_ALL, IN_MEN
 from noisegate.genotypes.packed import Block
 
 
@@ -82,6 +84,8 @@ class FittedLogistic:
     asked: Logistic
 
 
+# Columns of tests of alleles; other tests are of genotypes.
+OF_ALLELES = ("chi2_allelic", "p_allelic", "odds_ratio", "low", "high", "p_fisher")
 # An analysis with what is worked out once, before any variant.
 Prepared = Contingency | linear.Model | FittedLogistic
 
@@ -133,23 +137,26 @@ def prepare(
             assert_never(analysis)
 
 
-def columns_of(prepared: Prepared, block: Block, tables: Counts | None) -> dict[str, Column]:
+def columns_of(
+    prepared: Prepared, block: Block, tables: Counts | None, copies: Copies | None = None
+) -> dict[str, Column]:
     """Return what is found of each variant of a block.
 
     Args:
         prepared: what is asked.
         block: the variants' calls.
         tables: int64, shape (variants, 2, 3), of controls and cases, where the trait has them.
+        copies: int8, shape (variants,), who has one copy of each; None where everybody has two.
     """
     match prepared:
         case Contingency():
             if tables is None:
                 raise ValueError("there are no cases and controls")
-            return _tested(prepared, tables)
+            return _tested(prepared, tables, copies)
         case linear.Model():
-            return _regressed(linear.test(prepared, block), "t")
+            return _regressed(_of_one(linear.test(prepared, block), copies), "t")
         case FittedLogistic(model=model, asked=asked):
-            return _odds(_logistic(model, asked, block))
+            return _odds(_of_one(_logistic(model, asked, block), copies))
         case _:
             assert_never(prepared)
 
@@ -166,20 +173,30 @@ def _logistic(model: logistic.Model, asked: Logistic, block: Block) -> Regressio
             assert_never(asked.method)
 
 
-def _tested(asked: Contingency, tables: Counts) -> dict[str, Column]:
-    share = contingency.frequencies(tables)
-    found: dict[str, Column] = {"freq_cases": share[:, 1], "freq_controls": share[:, 0]}
+def _of_one(found: Regression, copies: Copies | None) -> Regression:
+    """Return effects of one allele, where a call of one copy was kept as two of it."""
+    if copies is None:
+        return found
+    times = np.where(copies == IN_ALL, 2.0, 1.0)
+    return replace(found, beta=found.beta * times, error=found.error * times)
+
+
+def _tested(asked: Contingency, tables: Counts, copies: Copies | None) -> dict[str, Column]:
+    cells = contingency.reals(tables)
+    alleles = cells if copies is None else counted_once(cells, copies)
+    controls, cases = contingency.frequencies(alleles)
+    found: dict[str, Column] = {"freq_cases": cases, "freq_controls": controls}
     if asked.counts:
         for group, name in ((1, "cases"), (0, "controls")):
             found |= {f"{name}_{allele}": tables[:, group, allele] for allele in range(3)}
     for test in asked.tests:
         match test:
             case Test.ALLELIC:
-                tested, odds = contingency.allelic(tables), contingency.odds(tables)
+                tested, odds = contingency.allelic(alleles), contingency.odds(alleles)
                 found |= {"chi2_allelic": tested.chi2, "p_allelic": tested.p}
                 found |= {"odds_ratio": odds.ratio, "low": odds.low, "high": odds.high}
             case Test.TREND:
-                tested = contingency.trend(tables)
+                tested = contingency.trend(cells)
                 found |= {"chi2_trend": tested.chi2, "p_trend": tested.p}
             case Test.GENOTYPIC:
                 tested = contingency.genotypic(tables)
@@ -191,13 +208,22 @@ def _tested(asked: Contingency, tables: Counts) -> dict[str, Column]:
                 tested = contingency.recessive(tables)
                 found |= {"chi2_recessive": tested.chi2, "p_recessive": tested.p}
             case Test.FISHER:
-                found["p_fisher"] = contingency.fisher(tables)
+                found["p_fisher"] = contingency.fisher(tables if copies is None else alleles)
             case Test.FISHER_GENOTYPIC:
                 found["p_fisher_genotypic"] = contingency.fisher_genotypic(tables)
             case _:
                 assert_never(test)
     if Test.ALLELIC not in asked.tests:
-        found["odds_ratio"] = contingency.odds(tables).ratio
+        found["odds_ratio"] = contingency.odds(alleles).ratio
+    return found if copies is None else _undefined(found, copies)
+
+
+def _undefined(found: dict[str, Column], copies: Copies) -> dict[str, Column]:
+    """Return columns with NaN where one copy allows of no test; see `copies.py`."""
+    for name, column in found.items():
+        kind = IN_MEN if name in OF_ALLELES else IN_ALL
+        if not isinstance(column, Coded) and (name in OF_ALLELES or name.startswith(("chi2_", "p_"))):
+            found[name] = blank(column, copies == kind)
     return found
 
 

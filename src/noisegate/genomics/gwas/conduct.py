@@ -4,14 +4,16 @@ All of it appears under the name of its folder once it is whole.
 """
 
 import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import Protocol
 
-from noisegate.errors import BadInput, Conflict
+from noisegate.errors import BadInput, Conflict, SetupError
 from noisegate.genomics.gwas import components, quality
 from noisegate.genomics.gwas.analyses import Analysis, Contingency, Linear, Logistic, Method, Test
 from noisegate.genomics.gwas.columns import Flags
@@ -33,6 +35,7 @@ from noisegate.genotypes.text import Told
 COMPONENTS = "components.tsv"
 LOCK = ".lock"
 MOST_COMPONENTS = 50
+FULL = (ENOSPC, EDQUOT, EFBIG)
 # Gives what is to be told the share that is done of a stage, which has a name.
 Stage = Callable[[str], AbstractContextManager[Told]]
 
@@ -47,10 +50,6 @@ class Source(quality.Source, Protocol):
     @property
     def public(self) -> bool:
         """Whether the custodian marked them as public."""
-
-    @property
-    def build(self) -> str:
-        """The genome build positions are of, "" where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +125,7 @@ def conduct(
     Raises:
         BadInput: a file does not fit, or what is asked for does not go together.
         Conflict: the folder exists.
+        SetupError: the folder cannot be written, as where the disk is full.
     """
     trait, roll = read_phenotype(
         wanted.trait, source.samples, column=wanted.column, coding=wanted.coding, cases=wanted.cases
@@ -178,16 +178,23 @@ def _draft(out: Path) -> Iterator[Path]:
     Raises:
         Conflict: the folder exists, or another run is writing it.
         BadInput: it would lie in none.
+        SetupError: it cannot be written.
     """
-    if out.exists():
-        raise Conflict(f"{out.name} exists already", "name a new folder, or move the old one away")
-    if not out.parent.is_dir():
-        raise BadInput(f"{out.parent} is not a folder", "make it first")
     draft = out.with_name(out.name + ".partial")
-    if draft.exists() and not (draft / LOCK).is_file():
-        raise Conflict(f"{draft.name} is in the way, and no study's", "move it away, or name another folder")
-    draft.mkdir(mode=0o700, exist_ok=True)
-    with (draft / LOCK).open("wb") as lock:
+    try:
+        if out.exists():
+            raise Conflict(f"{out.name} exists already", "name a new folder, or move the old one away")
+        if not out.parent.is_dir():
+            raise BadInput(f"{out.parent} is not a folder", "make it first")
+        if draft.exists() and not (draft / LOCK).is_file():
+            raise Conflict(
+                f"{draft.name} is in the way, and no study's", "move it away, or name another folder"
+            )
+        draft.mkdir(mode=0o700, exist_ok=True)
+        held = (draft / LOCK).open("wb")
+    except OSError as error:
+        raise _unwritten(out, error) from error
+    with held as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -201,9 +208,17 @@ def _draft(out: Path) -> Iterator[Path]:
             (draft / LOCK).unlink()
             sync_tree(draft)
             draft.rename(out)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(draft, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise _unwritten(out, error) from error
             raise
+
+
+def _unwritten(out: Path, error: OSError) -> SetupError:
+    hint = "make room" if error.errno in FULL else "name a folder that you may write into"
+    why = os.strerror(error.errno or 0)
+    return SetupError(f"{out.name} cannot be written: {why}", f"{hint}, then give the command again")
 
 
 def analyses_of(wanted: Wanted, trait: Phenotype) -> tuple[Analysis, ...]:

@@ -1,16 +1,19 @@
 """Tests of cases against controls by genotype, as PLINK 1.9 does them: --assoc, --model, --fisher.
 
 Tables are int64 of shape (variants, 2, 3): the people of a group (1 are the cases) with 0, 1 and 2 alternate
-alleles, missing calls left out. A statistic is NaN where it is not defined: a group has nobody, or all are
-alike. PLINK prints NA there, but for --assoc of a group with nobody, where it prints 0; --model prints NA.
+alleles, missing calls left out; tests of alleles and the trend take float64 too. A statistic is NaN where it
+is not defined: a group has nobody, or all are alike. PLINK prints NA there, but for --assoc of a group with
+nobody, where it prints 0; --model prints NA.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from noisegate.genomics.gwas import exact
 from noisegate.genomics.gwas.columns import Counts, Flags, Reals
+from noisegate.genotypes.pooled import pooled
 
 # With fewer people in a cell of the 2 x 3 table genotypic, dominant and recessive tests are left out: --cell.
 CELL = 5
@@ -39,28 +42,35 @@ class Odds:
     high: Reals
 
 
-def frequencies(tables: Counts) -> Reals:
-    """Return the share of alternate alleles in each group, float64, (variants, 2); NaN where nobody is."""
-    alternate, all_ = _alleles(tables)
-    with np.errstate(invalid="ignore"):
-        found: Reals = alternate / all_
+def reals(tables: Counts | Reals) -> Reals:
+    """Return the same tables as float64, cells of one kind side by side, as tests of alleles want them."""
+    cells = tables.transpose(1, 2, 0)
+    if cells.dtype == np.float64 and cells.flags.c_contiguous:
+        return tables.astype(np.float64, copy=False)
+    found: Reals = pooled(cells.shape, np.float64)
+    found[:] = cells
+    return found.transpose(2, 0, 1)
+
+
+def frequencies(tables: Counts | Reals) -> Reals:
+    """Return the share of alternate alleles in each group, float64, (2, variants); NaN where nobody is."""
+    found = np.empty((2, len(tables)))
+    _frequencies(_cells(tables), found)
     return found
 
 
-def allelic(tables: Counts) -> Tested:
+def allelic(tables: Counts | Reals) -> Tested:
     """Test alleles in a 2 x 2 table, each person's two taken for independent; Pearson (1900)."""
-    alternate, all_ = _alleles(tables)
-    return _two_by_two(alternate[:, 1], all_[:, 1], alternate[:, 0], all_[:, 0])
+    chi2 = np.empty(len(tables))
+    _allelic(_cells(tables), chi2)
+    return Tested(chi2, one_degree(chi2))
 
 
-def trend(tables: Counts) -> Tested:
+def trend(tables: Counts | Reals) -> Tested:
     """Test for a trend with the number of alleles; Cochran (1954), Armitage (1955), Sasieni (1997)."""
-    alternate, all_ = _alleles(tables)
-    n0, n1 = all_[:, 0] / 2, all_[:, 1] / 2
-    n, of_all = n0 + n1, alternate[:, 0] + alternate[:, 1]
-    squares = of_all + 2.0 * (tables[:, 0, 2] + tables[:, 1, 2])
-    away = n * alternate[:, 1] - n1 * of_all
-    return _tested(n * away * away, n0 * n1 * (n * squares - of_all * of_all))
+    chi2 = np.empty(len(tables))
+    _trend(_cells(tables), chi2)
+    return Tested(chi2, one_degree(chi2))
 
 
 def dominant(tables: Counts, cell: int = CELL) -> Tested:
@@ -85,7 +95,7 @@ def genotypic(tables: Counts, cell: int = CELL) -> Tested:
     return Tested(chi2, np.exp(-chi2 / 2))
 
 
-def fisher(tables: Counts) -> Reals:
+def fisher(tables: Counts | Reals) -> Reals:
     """Return p-values of Fisher's exact test of alleles, float64 of shape (variants,); 1 where all are alike.
 
     Two-sided: tables no more probable than the one at hand count; Fisher (1935).
@@ -99,21 +109,16 @@ def fisher_genotypic(tables: Counts) -> Reals:
     return exact.freeman_halton(np.ascontiguousarray(tables))
 
 
-def odds(tables: Counts) -> Odds:
+def odds(tables: Counts | Reals) -> Odds:
     """Return allelic odds ratios."""
-    alternate, all_ = _alleles(tables)
-    other = all_ - alternate
+    ratio, error = np.empty((2, len(tables)))
+    _odds(_cells(tables), ratio, error)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = alternate[:, 1] * other[:, 0] / (other[:, 1] * alternate[:, 0])
-        ratio[other[:, 1] * alternate[:, 0] == 0] = np.nan
-        each = 1 / alternate + 1 / other
-        error = np.sqrt(each[:, 0] + each[:, 1])
         log, far = np.log(ratio), WIDE * error
-        error[np.isnan(ratio)] = np.nan
         return Odds(ratio, error, np.exp(log - far), np.exp(log + far))
 
 
-def _alleles(tables: Counts) -> tuple[Reals, Reals]:
+def _alleles(tables: Counts | Reals) -> tuple[Reals, Reals]:
     """Return alternate alleles, and all, of each group: whole numbers as float64, (variants, 2)."""
     carriers = tables[..., 1] + tables[..., 2]
     alternate = carriers + tables[..., 2]
@@ -150,7 +155,56 @@ def one_degree(chi2: Reals) -> Reals:
     return found
 
 
+def _cells(tables: Counts | Reals) -> Reals:
+    return reals(tables).transpose(1, 2, 0)
+
+
 def _filled(tables: Counts, cell: int) -> Flags:
     least = np.minimum(tables[:, 0], tables[:, 1])
     found: Flags = np.minimum(np.minimum(least[:, 0], least[:, 1]), least[:, 2]) >= max(cell, 1)
     return found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _frequencies(cells, found):  # type: ignore[no-untyped-def]
+    for g in range(2):
+        none, one, two = cells[g]
+        for v in range(len(none)):
+            found[g, v] = (one[v] + 2 * two[v]) / (2 * (none[v] + one[v] + two[v]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _allelic(cells, chi2):  # type: ignore[no-untyped-def]
+    none, one, two = cells[0]
+    cases_none, cases_one, cases_two = cells[1]
+    for v in range(len(chi2)):
+        a, of_a = cases_one[v] + 2 * cases_two[v], 2 * (cases_none[v] + cases_one[v] + cases_two[v])
+        b, of_b = one[v] + 2 * two[v], 2 * (none[v] + one[v] + two[v])
+        n, t = of_a + of_b, a + b
+        away = a * of_b - b * of_a
+        chi2[v] = n * away * away / (t * (n - t) * of_a * of_b)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _trend(cells, chi2):  # type: ignore[no-untyped-def]
+    none, one, two = cells[0]
+    cases_none, cases_one, cases_two = cells[1]
+    for v in range(len(chi2)):
+        n0, n1 = none[v] + one[v] + two[v], cases_none[v] + cases_one[v] + cases_two[v]
+        of_cases = cases_one[v] + 2 * cases_two[v]
+        n, of_all = n0 + n1, of_cases + one[v] + 2 * two[v]
+        squares = of_all + 2 * (two[v] + cases_two[v])
+        away = n * of_cases - n1 * of_all
+        chi2[v] = n * away * away / (n0 * n1 * (n * squares - of_all * of_all))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _odds(cells, ratio, error):  # type: ignore[no-untyped-def]
+    none, one, two = cells[0]
+    cases_none, cases_one, cases_two = cells[1]
+    for v in range(len(ratio)):
+        a, b = cases_one[v] + 2 * cases_two[v], cases_one[v] + 2 * cases_none[v]
+        c, d = one[v] + 2 * two[v], one[v] + 2 * none[v]
+        below, around = b * c, np.sqrt((a + b) / (a * b) + (c + d) / (c * d))
+        ratio[v] = a * d / below if below != 0 else np.nan
+        error[v] = around if below != 0 else np.nan

@@ -12,6 +12,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from noisegate.genotypes.pooled import pooled
+
 Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 
@@ -50,9 +52,35 @@ def lines(
         out: where to; long enough for the text, what `LONGEST` says of each field, what parts them, and
             `SLACK` bytes more.
     """
-    words, powers = np.empty(reals.shape, np.uint64), np.empty(reals.shape, np.int64)
+    words, powers = (pooled(reals.shape, kind) for kind in (np.uint64, np.int64))
     _split(reals, words, powers)
-    return int(_lines(kinds, places, data, starts, stops, reals, words, powers, wholes, out))
+    low, high, lengths = (pooled(reals.shape, kind) for kind in (np.uint64, np.uint64, np.int64))
+    _spell(reals, words, powers, low, high, lengths)
+    return int(
+        _lines(kinds, places, data, starts, stops, reals, words, powers, low, high, lengths, wholes, out)
+    )
+
+
+@njit(cache=True, nogil=True)
+def placed(starts, stops, at, new_starts, new_stops):  # type: ignore[no-untyped-def]
+    """Return the part of some data that strings lie in, and write where they lie once it is at a place.
+
+    Args:
+        starts: where each begins, at least one of them.
+        stops: where each ends.
+        at: the place.
+        new_starts: int32, the same number of them.
+        new_stops: likewise.
+
+    Returns:
+        Where the part begins, where it ends, and how long all strings are together.
+    """
+    first, last, long = starts[0], stops[0], 0
+    for i in range(len(starts)):
+        first, last, long = min(first, starts[i]), max(last, stops[i]), long + stops[i] - starts[i]
+    for i in range(len(starts)):
+        new_starts[i], new_stops[i] = starts[i] - first + at, stops[i] - first + at
+    return first, last, long
 
 
 def _at(context: Any, builder: Any, array: Any, form: Any, place: Any) -> Any:
@@ -109,11 +137,14 @@ _zeros_behind: Any = intrinsic(_count_behind)
 
 
 @njit(cache=True, nogil=True)
-def _lines(kinds, places, data, starts, stops, reals, words, powers, wholes, out):  # type: ignore[no-untyped-def]
+def _lines(  # type: ignore[no-untyped-def]
+    kinds, places, data, starts, stops, reals, words, powers, low, high, lengths, wholes, out
+):
     at = 0
     for row in range(starts.shape[1]):
         for c in range(len(kinds)):
-            place = places[c]
+            # Without a sign: a place that has one might count from the end, which is looked into each time.
+            place = np.uint64(places[c])
             if kinds[c] == TEXT:
                 start, stop = int(starts[place, row]), int(stops[place, row])
                 if start == stop:
@@ -141,6 +172,10 @@ def _lines(kinds, places, data, starts, stops, reals, words, powers, wholes, out
                         out[at + length - 1 - i] = left - rest * np.uint64(10) + np.uint64(48)
                         left = rest
                     at += length
+            elif lengths[place, row] > 0:
+                _put(out, at, low[place, row])
+                _put(out, at + 8, high[place, row])
+                at += lengths[place, row]
             else:
                 x = reals[place, row]
                 if x < 0.0:
@@ -157,34 +192,20 @@ def _lines(kinds, places, data, starts, stops, reals, words, powers, wholes, out
                     at += 3
                 else:
                     word, power = words[place, row], powers[place, row]
-                    # Digits up to the last that is not 0.
                     length = 8 - _zeros_before(word) // 8
                     word |= _ZEROS
-                    if -4 <= power < 0:
-                        _put(out, at, _NOUGHT)
-                        at += 1 - power
-                        _put(out, at, word)
-                        at += length
-                    elif power == 5:
-                        _put(out, at, word)
-                        at += 6
-                    else:
-                        # The point stands behind so many of the digits.
-                        behind = power + 1 if 0 <= power < 5 else 1
-                        bits = np.uint64(8 * behind)
-                        before = word & ((np.uint64(1) << bits) - np.uint64(1))
-                        _put(out, at, before | ((np.uint64(46) | (word >> bits << np.uint64(8))) << bits))
-                        at += behind if length <= behind else length + 1
-                        if power < 0 or power > 5:
-                            out[at], out[at + 1] = 101, 43 if power > 0 else 45
-                            power = abs(power)
-                            at += 2
-                            if power >= 100:
-                                out[at] = 48 + power // 100
-                                at += 1
-                            out[at], out[at + 1] = 48 + power // 10 % 10, 48 + power % 10
-                            at += 2
-            out[at] = 9
+                    _put(out, at, (word & np.uint64(255)) | np.uint64(46 << 8))
+                    _put(out, at + 2, word >> np.uint64(8))
+                    at += 1 if length == 1 else length + 1
+                    out[at], out[at + 1] = 101, 43 if power > 0 else 45
+                    power = abs(power)
+                    at += 2
+                    if power >= 100:
+                        out[at] = 48 + power // 100
+                        at += 1
+                    out[at], out[at + 1] = 48 + power // 10 % 10, 48 + power % 10
+                    at += 2
+            _put(out, at, np.uint64(9))
             at += 1
         out[at - 1] = 10
     return at
@@ -239,3 +260,32 @@ def _split(reals, words, powers):  # type: ignore[no-untyped-def]
             six += 1 if rest > 0.5 else (six & 1 if rest == 0.5 else 0)
             powers[c, row] = power - shift + (1 if six == 1000000 else 0)
             words[c, row] = _eight(np.uint64(100000 if six == 1000000 else six) * np.uint64(100))
+
+
+@njit(cache=True, nogil=True)
+def _spell(reals, words, powers, low, high, lengths):  # type: ignore[no-untyped-def]
+    """Spell each number that needs no exponent, up to 16 bytes; of others the length is 0.
+
+    There is no branch, as in `_split`.
+    """
+    one = np.uint64(1)
+    for c in range(reals.shape[0]):
+        for row in range(reals.shape[1]):
+            x, word, whole = reals[c, row], words[c, row], powers[c, row] + 1
+            # Digits up to the last that is not 0.
+            length = 8 - (_zeros_before(word) >> 3)
+            word |= _ZEROS
+            # Noughts and then the digits, or the point behind so many of the digits.
+            small = whole <= 0
+            bits = np.uint64((0 if small else 8 * whole) & 63)
+            start = _NOUGHT if small else (word & ((one << bits) - one)) | (np.uint64(46) << bits)
+            rest = word >> bits
+            shift = np.uint64((16 - 8 * whole if small else 8 * whole + 8) & 63)
+            below = (start & ((one << shift) - one)) | (rest << shift)
+            above = rest >> ((np.uint64(64) - shift) & np.uint64(63))
+            size = length + 2 - whole if small else (whole if length <= whole else length + 1)
+            minus = x < 0.0
+            low[c, row] = (below << np.uint64(8)) | np.uint64(45) if minus else below
+            high[c, row] = (above << np.uint64(8)) | (below >> np.uint64(56)) if minus else above
+            plain = (abs(x) > 0.0) & (abs(x) < np.inf) & (whole >= -3) & (whole <= 6)
+            lengths[c, row] = (size + 1 if minus else size) if plain else 0

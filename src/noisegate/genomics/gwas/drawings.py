@@ -20,6 +20,7 @@ Whole = NDArray[np.int64]
 EVEN, ODD, STRONG, LINE = "#0b5c7a", "#7399aa", "#c04a00", "#a32020"
 _CHARACTER = 80  # the width of one, about
 _LINE_HEIGHT = 190
+_EDGE = 0.05  # of a plot's width, where a name would lie across an axis or over what a line is called
 STYLE = f"""<style>
 .plot {{ width: 100%; height: auto; display: block; overflow: visible; }}
 .plot.long {{ min-width: 40rem; }}
@@ -107,7 +108,7 @@ def manhattan(
     for colour, some in ((EVEN, ~strong & ~odd), (ODD, ~strong & odd), (STRONG, strong)):
         parts.append(_points(colour, columns[some], rows[some]))
     for hit in labelled(picture, 0.09):
-        anchor = "start" if hit.x < 0.03 else "middle"
+        anchor = "start" if hit.x < _EDGE else "end" if hit.x > 1 - _EDGE else "middle"
         parts.append(_text(frame.x(hit.x), frame.y(hit.y) - 75, names[hit.variant], anchor, "name"))
     # The weakest first, so that what is said of a stronger one is not covered by a mark.
     parts += [_hit(frame, hit, told[hit.variant]) for hit in reversed(picture.hits)]

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from noisegate.errors import BadInput
 from noisegate.genomics.gwas import weights
-from noisegate.genomics.gwas.regression import INFLATION, Flags, Floats, Note, Regression, design, two_sided
+from noisegate.genomics.gwas.regression import (
+    INFLATION,
+    Flags,
+    Floats,
+    Note,
+    Regression,
+    design,
+    near_one,
+    two_sided,
+)
 from noisegate.genomics.gwas.triangles import factor
 from noisegate.genotypes import haploid
 from noisegate.genotypes.packed import Block, Words
@@ -31,7 +40,8 @@ class Model:
 
     `part` has the bits of the `taking` people who take part. `weights`, float32 of shape (k, 64 * words), has
     the covariates made orthonormal and centred, then what they leave of the phenotype, scaled to length 1;
-    its true length is `length`. `rows` holds the same by person, behind the intercept's column, in float64.
+    its true length is `length` times 2 to the `power`, which may be beyond float64. `rows` holds the same by
+    person, behind the intercept's column, in float64.
     """
 
     people: int
@@ -40,6 +50,7 @@ class Model:
     weights: NDArray[np.float32]
     rows: Floats
     length: float
+    power: int
 
 
 def fit(
@@ -59,7 +70,8 @@ def fit(
     who = design(y, covariates, keep, names)
     taking = len(who.y)
     basis = np.linalg.qr(who.columns[:, 1:])[0]
-    middle = who.y - who.y.mean()
+    scaled, power = near_one(who.y)
+    middle = scaled - scaled.mean()
     left = middle - basis @ (basis.T @ middle)
     left -= basis @ (basis.T @ left) + left.mean()
     length = float(np.linalg.norm(left))
@@ -70,7 +82,7 @@ def fit(
     columns[who.part] = np.column_stack([np.full(taking, taking**-0.5), basis, left / length])
     rows = np.ascontiguousarray(weights.padded(columns.T).T)
     single = np.ascontiguousarray(rows.T[1:], np.float32)
-    return Model(len(y), taking, haploid.mask(who.part), single, rows, length)
+    return Model(len(y), taking, haploid.mask(who.part), single, rows, length, int(power))
 
 
 def test(model: Model, block: Block) -> Regression:
@@ -90,13 +102,15 @@ def test(model: Model, block: Block) -> Regression:
     figures, note = np.empty((3, block.variants)), np.zeros(block.variants, np.int8)
     called = seen.people
     _solve(called, seen.rare, seen.squares, found, gone, model.taking, figures, note)
-    beta, error, statistic = figures
+    statistic = figures[2]
+    with np.errstate(over="ignore"):
+        unit = np.ldexp(figures[:2] * model.length, model.power)
     sign = np.where(seen.flipped, -1.0, 1.0)
     freedom = np.maximum(called - len(model.weights) - 1, 1).astype(np.float64)
     return Regression(
         called=called,
-        beta=beta * sign * model.length,
-        error=error * model.length,
+        beta=unit[0] * sign,
+        error=unit[1],
         statistic=statistic * sign,
         p=two_sided(statistic, freedom),
         note=note,

@@ -216,8 +216,8 @@ def variant_of(row: Row) -> tuple[str, str, str]:
 def cell(value: object) -> str:
     """Return a value of a table, a number with three figures.
 
-    >>> [cell(x) for x in (None, 1234, 0.36, 26.0, 133.2, 3.21e-9, 0.0, 15234.5, "fitted")]
-    ['–', '1,234', '0.360', '26.0', '133', '3.21e-9', '0', '15,234', 'fitted']
+    >>> [cell(x) for x in (None, 1234, 0.36, 26.0, 133.2, 3.21e-9, 0.0, 15234.5, 1.6e300, "fitted")]
+    ['–', '1,234', '0.360', '26.0', '133', '3.21e-9', '0', '15,234', '1.60e300', 'fitted']
     """
     match value:
         case None:
@@ -226,6 +226,8 @@ def cell(value: object) -> str:
             return f"{value:,}"
         case float() if value == 0 or not math.isfinite(value):
             return plain(value)
+        case float() if abs(value) >= 1e9:
+            return f"{value:.2e}".replace("e+", "e")
         case float() if abs(value) >= 1_000:
             return f"{value:,.0f}"
         case float() if abs(value) < 1e-3:

@@ -1,9 +1,10 @@
 """Who takes part in a study, with which trait and which covariates: files beside the genotypes.
 
 Files are as PLINK reads them: a line a person, the person's family (FID) and name (IID) or the name alone,
-then values; fields parted by blanks, tabs or commas. A first line of headings may be there, and has to be
-where a column is asked for by its name. People are matched with the genotypes by IID, or by FID_IID where
-only that fits. Who is in the file alone is counted and left out; who is in the genotypes alone takes no part.
+then values; fields parted by blanks, tabs or commas, perhaps in quotes. A first line of headings may be
+there, and has to be where a column is asked for by its name. People are matched with the genotypes by IID, or
+by FID_IID where only that fits. Who is in the file alone is counted and left out; who is in the genotypes
+alone takes no part.
 
 Missing are NA, NaN, null, ".", an empty field and -9. A trait of 1 and 2 has cases (2) and controls (1),
 and 0 is then missing, as with PLINK; a trait of 0 and 1 has cases (1) and controls (0), as with its --1; any
@@ -209,7 +210,7 @@ def _number(rows: Rows, line: Line, at: int, cell: str) -> float:
     if cell in MISSING:
         return math.nan
     try:
-        found = math.inf if "_" in cell else float(cell)
+        found = float(cell) if cell.isascii() and "_" not in cell else math.inf
     except ValueError:
         found = math.inf
     if not math.isfinite(found):

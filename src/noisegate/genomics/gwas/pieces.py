@@ -11,6 +11,7 @@ from noisegate.errors import Conflict
 from noisegate.genomics.gwas import quality
 from noisegate.genomics.gwas.analyses import Prepared, columns_of
 from noisegate.genomics.gwas.columns import Columns, Flags
+from noisegate.genomics.gwas.copies import Copies
 from noisegate.genomics.gwas.quality import Limits
 from noisegate.genomics.gwas.tallies import tallies
 from noisegate.genomics.gwas.writing import Bytes, lines
@@ -73,15 +74,16 @@ class Elsewhere:
 class Pieces:
     """The work of a study; see `scheduler.Work`.
 
-    `variants` are number `begins` and after. `masks`, uint64 of shape (groups, words),
-    are of controls and cases where the trait is `binary`, else of who has a trait; and then of all others of
-    the study, if there are any.
+    `variants` are number `begins` and after, and `copies`, int8, says who has one copy of each, as
+    `haploid.copies`. `masks`, uint64 of shape (groups, words), are of controls and cases where the trait is
+    `binary`, else of who has a trait; and then of all others of the study, if there are any.
     """
 
     release: str
     source: Chunks | Elsewhere
     variants: Flat
     begins: int
+    copies: Copies
     prepared: Mapping[str, Prepared]
     masks: Words
     binary: bool
@@ -94,20 +96,25 @@ class Pieces:
         start, stop = source.bounds(number)
         block = source.read(number)
         counts = tallies(block, self.masks)
+        copies: Copies | None = self.copies[start - self.begins : stop - self.begins]
+        if copies is not None and not copies.any():
+            copies = None
         rows, dropped = np.ones(stop - start, np.bool_), dict.fromkeys(quality.REASONS, 0)
         if self.limits.any:
-            kept = quality.keep(counts.sum(axis=1), self.limits, counts[:, 0] if self.binary else None)
+            among = counts[:, 0] if self.binary else None
+            kept = quality.keep(counts.sum(axis=1), self.limits, among, copies)
             rows, dropped = kept.rows, kept.dropped
         if not rows.all():
             counts = counts[rows]
             block = Block(block.hi[rows], block.lo[rows], block.people)
+            copies = None if copies is None else copies[rows]
         tables = counts[:, :2, :3] if self.binary else None
         columns: dict[str, Columns] = {}
         if self.quality:
             cases, controls = (counts[:, 1], counts[:, 0]) if self.binary else (None, None)
-            columns[QUALITY] = quality.columns(counts.sum(axis=1), cases, controls)
+            columns[QUALITY] = quality.columns(counts.sum(axis=1), cases, controls, copies)
         for name, prepared in self.prepared.items():
-            columns[name] = columns_of(prepared, block, tables)
+            columns[name] = columns_of(prepared, block, tables, copies)
         variants = self.variants[start - self.begins : stop - self.begins]
         if not rows.all():
             variants = variants[rows]
@@ -119,8 +126,9 @@ class Pieces:
         opened = self._opened()
         start, stop = opened.bounds(number)
         source = Elsewhere(opened.path, opened.digest) if isinstance(opened, Store) else opened
-        variants = self.variants[start - self.begins : stop - self.begins].alone()
-        return replace(self, source=source, variants=variants, begins=start)
+        here = slice(start - self.begins, stop - self.begins)
+        variants, copies = self.variants[here].alone(), self.copies[here]
+        return replace(self, source=source, variants=variants, copies=copies, begins=start)
 
     def _opened(self) -> Chunks:
         return self.source.opened() if isinstance(self.source, Elsewhere) else self.source

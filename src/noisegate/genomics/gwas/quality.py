@@ -2,7 +2,7 @@
 
 As PLINK's --geno, --mind, --maf and --hwe: shares and frequencies are of all people of the study, whether or
 not their trait is known; Hardy-Weinberg's law is tested among controls alone where there are controls, since
-cases may well depart from it. Every variant is taken for diploid.
+cases may well depart from it. It is not tested on X, Y and MT, which it never leaves out: see `copies.py`.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,9 @@ import numpy as np
 from noisegate.errors import BadInput
 from noisegate.genomics.gwas import exact
 from noisegate.genomics.gwas.columns import Column, Counts, Flags, Reals
+from noisegate.genomics.gwas.copies import Copies, blank
 from noisegate.genomics.gwas.tallies import add_missing
+from noisegate.genotypes.haploid import DIPLOID
 from noisegate.genotypes.packed import Block
 from noisegate.genotypes.text import Told, silent
 from noisegate.genotypes.variants import Variants
@@ -34,6 +36,10 @@ class Source(Protocol):
     @property
     def variants(self) -> Variants:
         """The variants, in the order of their calls."""
+
+    @property
+    def build(self) -> str:
+        """The genome build positions are of, "" where it is not known."""
 
     def chunks(self) -> Iterable[int]:
         """Return the numbers of all chunks."""
@@ -110,13 +116,14 @@ def heterozygosity(counts: Counts) -> tuple[Reals, Reals]:
         return counts[:, 1] / counts[:, :3].sum(axis=1), 2 * share * (1 - share)
 
 
-def keep(counts: Counts, limits: Limits, among: Counts | None = None) -> Kept:
+def keep(counts: Counts, limits: Limits, among: Counts | None = None, copies: Copies | None = None) -> Kept:
     """Return which variants are within limits. One without any call has no frequency, and stays, as in PLINK.
 
     Args:
         counts: of all people of the study, int64, shape (variants, 4).
         limits: what is asked for.
         among: of those among whom Hardy-Weinberg's law is tested; by default all.
+        copies: int8, shape (variants,), who has one copy; None where everybody has two.
     """
     left = np.ones(len(counts), np.bool_)
     dropped = dict.fromkeys(REASONS, 0)
@@ -127,13 +134,20 @@ def keep(counts: Counts, limits: Limits, among: Counts | None = None) -> Kept:
         share = frequency(counts)
         _drop(RARE, np.minimum(share, 1 - share) * _MORE < limits.maf, left, dropped)
     if limits.hardy_weinberg > 0:
-        tested = counts if among is None else among
-        p = exact.hardy_weinberg(np.ascontiguousarray(tested[:, :3]))
+        p = hardy_weinberg(counts if among is None else among, copies)
         _drop(DEPARTS, p < limits.hardy_weinberg, left, dropped)
     return Kept(left, dropped)
 
 
-def columns(counts: Counts, cases: Counts | None, controls: Counts | None) -> dict[str, Column]:
+def hardy_weinberg(counts: Counts, copies: Copies | None) -> Reals:
+    """Return p-values of the exact test of Hardy-Weinberg's law; NaN where somebody has one copy."""
+    p = exact.hardy_weinberg(np.ascontiguousarray(counts[:, :3]))
+    return p if copies is None else blank(p, copies != DIPLOID)
+
+
+def columns(
+    counts: Counts, cases: Counts | None, controls: Counts | None, copies: Copies | None = None
+) -> dict[str, Column]:
     """Return the table of quality: calls, frequencies and Hardy-Weinberg's law, of all and of each group."""
     share = frequency(counts)
     seen, expected = heterozygosity(counts)
@@ -144,12 +158,12 @@ def columns(counts: Counts, cases: Counts | None, controls: Counts | None) -> di
         "maf": np.minimum(share, 1 - share),
         "heterozygous": seen,
         "expected": expected,
-        "p_hwe": exact.hardy_weinberg(np.ascontiguousarray(counts[:, :3])),
+        "p_hwe": hardy_weinberg(counts, copies),
     }
     for name, group in (("cases", cases), ("controls", controls)):
         if group is not None:
             found[f"missing_{name}"] = missing_share(group)
-            found[f"p_hwe_{name}"] = exact.hardy_weinberg(np.ascontiguousarray(group[:, :3]))
+            found[f"p_hwe_{name}"] = hardy_weinberg(group, copies)
     return found
 
 

@@ -117,8 +117,22 @@ def two_sided(statistic: Floats, freedom: Floats | None = None) -> Floats:
     return np.asarray(2 * (ndtr(away) if freedom is None else stdtr(freedom, away)), np.float64)
 
 
+def near_one(values: Floats) -> tuple[Floats, NDArray[np.intc]]:
+    """Return numbers, or each column of them, over a power of two, so that the largest is in [1/2, 1).
+
+    Squares of the largest or smallest of float64 are beyond it, theirs are not. Nothing is rounded but what
+    is too small to matter. The powers' exponents come second.
+
+    >>> near_one(np.array([1e-300, -3e-300]))[0].round(2).tolist()
+    [0.17, -0.51]
+    """
+    _, power = np.frexp(np.abs(values).max(axis=0, initial=0.0))
+    return np.ldexp(values, -power), power
+
+
 def _standardised(fixed: Floats, names: Sequence[str]) -> Floats:
     called = [names[i] if i < len(names) else f"number {i + 1}" for i in range(fixed.shape[1])]
+    fixed, _ = near_one(fixed)
     middle = fixed - fixed.mean(axis=0)
     spread = np.sqrt((middle * middle).mean(axis=0))
     # Rounding of the mean leaves this much of a constant column.

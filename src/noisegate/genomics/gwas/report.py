@@ -2,15 +2,17 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import assert_never
 
 from noisegate.genomics.gwas.analyses import Analysis, Contingency, Linear, Logistic, Method, name_of
+from noisegate.genomics.gwas.copies import in_words
 from noisegate.genomics.gwas.page import Facts, page_of
 from noisegate.genomics.gwas.plots import Scan, names_of, scans_of, write_pictures
 from noisegate.genomics.gwas.scans import GENOME_WIDE
 from noisegate.genomics.gwas.study import Study, Summary
+from noisegate.genotypes import haploid
 from noisegate.genotypes.durable import write
 
 PAGE, SUMMARY = "report.html", "summary.json"
@@ -55,6 +57,7 @@ def write_report(
         *((file.name, "a plot of this page") for file in drawn),
         (SUMMARY, "what this page says, for programs"),
     ]
+    single = list(_single(study))
     binary = summary.cases is not None and summary.controls is not None
     facts = Facts(
         trait=study.phenotype.name,
@@ -63,7 +66,7 @@ def write_report(
         groups=(summary.cases or 0, summary.controls or 0) if binary else None,
         variants=summary.variants,
         kept=summary.kept,
-        done=[*said, *_done(study, summary)],
+        done=[*said, *_done(study, summary), *single],
         top={sheet.name: sheet.top for sheet in summary.sheets},
         files=files,
         public=public,
@@ -76,6 +79,7 @@ def write_report(
         "source": source,
         "public": public,
         "done": [list(row) for row in facts.done],
+        "single": [list(row) for row in single],
         **summary.as_json(),
         "tests": [_test(scan, names_of(found, variants)) for scan in found],
         "files": [PAGE, *(name for name, _ in files)],
@@ -123,6 +127,15 @@ def _done(study: Study, summary: Summary) -> list[tuple[str, str]]:
     if covariates is not None and covariates.names:
         rows.append(("covariates of regressions", ", ".join(covariates.names)))
     return rows
+
+
+def _single(study: Study) -> Iterator[tuple[str, str]]:
+    """Yield what is done with variants of which somebody has one copy."""
+    return in_words(
+        haploid.copies(study.source.variants, study.source.build),
+        tables=any(isinstance(analysis, Contingency) for analysis in study.analyses),
+        law=study.quality or study.limits.hardy_weinberg > 0,
+    )
 
 
 def _reason(study: Study, why: str) -> str:

@@ -1,17 +1,20 @@
 """Lines of values beside people's names, as PLINK writes them, matched with the people of a store."""
 
 import csv
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from io import StringIO
 from pathlib import Path
 
 from noisegate.errors import BadInput
-from noisegate.genotypes.text import lines
+from noisegate.genotypes.text import is_zipped, regular, unreadable, unzipped
 
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", ".", "-", "-9"})
 MOST_BYTES = 256 * 2**20
 _LONGEST = 2**16
+_WORD = re.compile(r'"[^"]*"(?=\s|$)|\S+')
 _FAMILY, _NAME = ("#fid", "fid"), ("#iid", "iid")
 
 
@@ -84,7 +87,9 @@ def rows_of(file: Path, samples: Sequence[str]) -> Rows:
     body = table[headed:]
     first = _first_value(head, headed, body, place)
     if width <= first:
-        raise BadInput(f"{file.name} has no values", "write a value behind each name")
+        raise BadInput(
+            f"{file.name} has no values", "write a value behind each name, parted by blanks, tabs or commas"
+        )
     heads = tuple(head[first:]) if headed else tuple(f"column {i + 1}" for i in range(first, width))
     if len(set(heads)) < len(heads):
         raise BadInput(f"{file.name}: two columns have one heading", "rename one of them")
@@ -121,12 +126,14 @@ def _first_value(
     head: list[str], headed: bool, body: Sequence[tuple[int, list[str]]], place: dict[str, int]
 ) -> int:
     """Return how many columns name the person: 2 with a family's name, else 1."""
-    if headed:
-        return 2 if head[0].casefold() in _FAMILY or (head[1:2] and head[1].casefold() in _NAME) else 1
-    if len(head) < 3:
+    first, second = (word.casefold() for word in (*head, "")[:2])
+    if headed and (first in _FAMILY or second in _NAME):
+        return 2
+    if len(head) < 3 or (headed and first in _NAME):
         return 1
-    by_second = sum(fields[1] in place for _, fields in body)
-    return 1 if sum(fields[0] in place for _, fields in body) > by_second else 2
+    by_first, by_second = (sum(fields[at] in place for _, fields in body) for at in (0, 1))
+    # What a heading leaves open the names tell; without one PLINK's two columns are more likely.
+    return 2 if by_second > by_first or (by_second == by_first and not headed) else 1
 
 
 def _is_heading(fields: list[str], place: dict[str, int]) -> bool:
@@ -148,23 +155,41 @@ def _is_value(field: str) -> bool:
 
 
 def _split(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield numbered lines as their fields."""
-    numbered = lines(file, whole=False, longest=_LONGEST)
-    first = next(numbered, None)
-    if first is None:
-        return
-    if file.stat().st_size > MOST_BYTES:
-        raise BadInput(f"{file.name} is larger than {MOST_BYTES // 2**20} MiB")
-    first = (first[0], first[1].removeprefix("\ufeff"))
-    comma, tab = "," in first[1], "\t" in first[1]
-    for number, line in chain([first], numbered):
-        if comma:
-            fields = next(csv.reader([line]), [])
-        elif tab:
-            fields = line.split("\t")
+    """Yield numbered lines as their fields, words in quotes without them.
+
+    Lines end as on any system, in LF, CR LF or CR.
+    """
+    text = _text(file)
+    first = text[: _LONGEST + 1].split("\n", 1)[0].split("\r", 1)[0]
+    comma, tab = "," in first, "\t" in first
+    for number, ended in enumerate(StringIO(text, newline=None), 1):
+        line = ended.rstrip("\n")
+        if len(line) > _LONGEST:
+            raise BadInput(f"{file.name}, line {number}: longer than {_LONGEST} characters")
+        if comma or tab:
+            fields = next(csv.reader([line], delimiter="," if comma else "\t"), [])
         else:
-            fields = line.split()
+            fields = [word[1:-1] if word[0] == word[-1] == '"' else word for word in _WORD.findall(line)]
         yield number, [field.strip() for field in fields]
+
+
+def _text(file: Path) -> str:
+    """Return the text of a file, perhaps compressed by gzip or bgzip."""
+    regular(file)
+    try:
+        with file.open("rb") as raw:
+            held = (unzipped(raw) if is_zipped(file) else raw).read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(file, error) from error
+    if len(held) > MOST_BYTES:
+        raise BadInput(f"{file.name} is larger than {MOST_BYTES // 2**20} MiB")
+    try:
+        text = held.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise BadInput(f"{file.name} is not text in UTF-8", "save it as UTF-8")
+    return text
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -78,7 +78,8 @@ class Draft:
                 raise BadInput(f"{file.name} exists already", "give another folder, or move the file away")
         self._rows = 0
         self._p: dict[str, Reals] = {}
-        self._top: list[tuple[float, int, Mapping[str, object]]] = []
+        # The p-value, the variant, and its row in the columns of a chunk.
+        self._top: list[tuple[float, int, int, Columns]] = []
 
     def add(self, start: int, piece: Piece) -> None:
         """Add the next chunk, whose first variant is `start`."""
@@ -112,7 +113,7 @@ class Draft:
         for file in self._files:
             _partial(file).replace(file)
         self._text.close()
-        top = tuple(row for _, _, row in self._top)
+        top = tuple(self._row(place, row, columns) for _, place, row, columns in self._top)
         return Sheet(self.name, tuple(self._files), self._rows, self._p, top)
 
     def discard(self) -> None:
@@ -142,8 +143,7 @@ class Draft:
         if len(found) > TOP:
             found = found[np.argsort(p[found], kind="stable")[:TOP]]
         for row in found.tolist():
-            place = int(places[row])
-            self._top.append((float(p[row]), place, self._row(place, row, columns)))
+            self._top.append((float(p[row]), int(places[row]), row, columns))
         self._top = sorted(self._top, key=lambda kept: kept[:2])[:TOP]
 
     def _row(self, place: int, row: int, columns: Columns) -> Mapping[str, object]:

@@ -19,6 +19,7 @@ import numpy as np
 from noisegate.errors import BadInput
 from noisegate.genomics.gwas.analyses import Analysis, name_of, prepare
 from noisegate.genomics.gwas.columns import Flags
+from noisegate.genomics.gwas.copies import copies_of
 from noisegate.genomics.gwas.phenotypes import Covariates, Phenotype
 from noisegate.genomics.gwas.pieces import QUALITY, Piece, Pieces
 from noisegate.genomics.gwas.quality import REASONS, Limits, Source
@@ -138,6 +139,7 @@ def run(
         source=source,
         variants=flat,
         begins=0,
+        copies=copies_of(flat, source.build),
         prepared=prepared,
         masks=_groups(study, trait),
         binary=trait.binary,

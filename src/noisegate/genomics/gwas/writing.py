@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from noisegate.genomics.gwas import digits
 from noisegate.genomics.gwas.columns import Coded, Column, Columns
 from noisegate.genotypes.flat import Flat, Strings
+from noisegate.genotypes.pooled import pooled
 from noisegate.genotypes.variants import Variants
 
 NAMES = ("chrom", "pos", "id", "ref", "alt")
@@ -60,18 +61,17 @@ def _lines(kinds: list[int], text: list[Strings], wholes: list[Any], reals: list
         seen[kind] += 1
     if not rows:
         return np.empty(0, np.uint8)
-    starts, stops = (np.empty((len(text), rows), np.int32) for _ in range(2))
+    starts, stops = (pooled((len(text), rows), np.int32) for _ in range(2))
     held: list[Bytes] = []
-    end = 0
+    end = long = 0
     for place, strings in enumerate(text):
         # Of all text there is, what these rows have.
-        first, last = strings.starts.min(), strings.stops.max()
+        first, last, here = digits.placed(strings.starts, strings.stops, end, starts[place], stops[place])
         held.append(strings.data[first:last])
-        starts[place], stops[place] = strings.starts - first + end, strings.stops - first + end
-        end += int(last - first)
+        end, long = end + last - first, long + here
     data = np.concatenate([*held, np.zeros(digits.SLACK, np.uint8)])
     each = sum(kinds.count(kind) * longest for kind, longest in digits.LONGEST.items()) + len(kinds)
-    out = np.empty(int((stops - starts).sum()) + rows * each + digits.SLACK, np.uint8)
+    out: Bytes = pooled(long + rows * each + digits.SLACK, np.uint8)
     used = digits.lines(
         np.array(kinds),
         np.array(places),
@@ -86,7 +86,7 @@ def _lines(kinds: list[int], text: list[Strings], wholes: list[Any], reals: list
 
 
 def _stacked(columns: list[Any], rows: int, kind: Any) -> NDArray[Any]:
-    found = np.empty((len(columns), rows), kind)
+    found: NDArray[Any] = pooled((len(columns), rows), kind)
     for place, column in enumerate(columns):
         found[place] = column
     return found

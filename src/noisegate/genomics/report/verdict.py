@@ -50,7 +50,8 @@ LIMITS = (
     (
         "What is tested.",
         (
-            "Findings are hypotheses about the people of the release against these controls. Findings of "
+            "Findings are hypotheses about the people of the release against these controls, in the "
+            "direction that was reported, if any. Findings of "
             "other people, other controls or adjusted for covariates may fail here and be right."
         ),
     ),
@@ -241,7 +242,9 @@ def _findings(said: Said) -> Section:
 
 def _against(said: Said) -> Section:
     evidence, reference = said["evidence"], said["reference"]
-    panel = "which says how common alleles are" if evidence["kind"] in BOTH_SIDES else "who stand as controls"
+    panel = (
+        "which says which variants are meant" if evidence["kind"] in BOTH_SIDES else "who stand as controls"
+    )
     rows = [
         ("what was released", KINDS.get(str(evidence["kind"]), str(evidence["kind"]))),
         ("its people", f"{evidence['people']:,}"),

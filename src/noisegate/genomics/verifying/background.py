@@ -17,6 +17,7 @@ from noisegate.leakage.roc import Estimate, proportion
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Signs = NDArray[np.int8]
 Counts = NDArray[np.int64]
 
 LEAST_OTHERS = 200  # unreported variants, below which the rate is simulated
@@ -28,9 +29,12 @@ MOST_STRATA = 12
 class Background:
     """How often variants of a release are significant that no finding is of.
 
+    A stratum is of variants that are as common, and of a direction: what is significant the other way than
+    a finding reports does not count.
+
     Attributes:
-        rate: the share of them, with its interval.
-        strata: int64, shape (findings,): which stratum a finding's variant is in.
+        rate: the share of them, with its interval; of findings with directions the mean over theirs.
+        strata: int64, shape (findings,): which stratum a finding is in.
         kept: int64, shape (strata,): significant variants in each stratum, reported or not.
         of: int64, shape (strata,): all of them.
     """
@@ -57,14 +61,18 @@ class Background:
         return found
 
 
-def background(significant: Flags, usable: Flags, places: Counts, minor: Counts) -> Background | None:
+def background(
+    signs: Signs, usable: Flags, places: Counts, minor: Counts, towards: Signs
+) -> Background | None:
     """Return the background of a release; None where too few of its variants are unreported.
 
     Args:
-        significant: bool, shape (variants,), of all variants of the release.
+        signs: int8, shape (variants,), of all variants of the release: 0 where one is not significant, else 1
+            where the alternate allele is commoner among the cases, and -1 where it is rarer.
         usable: bool, the same shape: which of them can be tested.
         places: int64, shape (findings,): the variants that findings are of, all of them usable.
         minor: int64, shape (variants,): copies of the rarer allele in the controls.
+        towards: int8, shape (findings,): the direction that each reports, 0 where it reports none.
     """
     others = usable.copy()
     others[places] = False
@@ -74,7 +82,12 @@ def background(significant: Flags, usable: Flags, places: Counts, minor: Counts)
     wanted = min(max(int(usable.sum()) // STRATUM, 1), MOST_STRATA)
     edges = np.unique(np.quantile(minor[usable], np.linspace(0, 1, wanted + 1)[1:-1]))
     stratum = np.searchsorted(edges, minor, side="left")
-    of = np.bincount(stratum[usable], minlength=len(edges) + 1)
-    kept = np.bincount(stratum[usable & significant], minlength=len(edges) + 1)
-    rate = proportion(int(significant[others].sum()), count)
-    return Background(rate, stratum[places], kept, of)
+    strata = len(edges) + 1
+    # Of each stratum thrice: significant either way, upwards, and downwards.
+    ways = [signs != 0, signs == 1, signs == -1]
+    of = np.tile(np.bincount(stratum[usable], minlength=strata), len(ways))
+    kept = np.concatenate([np.bincount(stratum[usable & way], minlength=strata) for way in ways])
+    said = towards.astype(np.int64) % len(ways)
+    shares = np.bincount(said, minlength=len(ways)) / len(said)
+    seen = sum(share * int(way[others].sum()) for share, way in zip(shares, ways, strict=True))
+    return Background(proportion(round(seen), count), stratum[places] + strata * said, kept, of)

@@ -27,6 +27,7 @@ from noisegate.genomics.verifying.statistic import Test, direction, p_values
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Hypothesised = Counts | Floats
 
 SMALL = 200  # people up to whom all counts are listed
 RAYS = 96  # along which the counts of more people are looked for
@@ -45,14 +46,15 @@ class Plausible:
     """Counts that findings could have come from, those of one finding after those of the one before.
 
     Attributes:
-        tables: int64, shape (tables, 3), each row adding up to the people.
+        tables: shape (tables, 3), the cases' counts, int64, each row adding up to the people; or of noisy
+            tables shape (tables, 6), float64, the controls' counts first (pooled.py).
         weights: float64, shape (tables,); of each finding they add up to 1.
         starts: int64, shape (findings + 1,): the tables of finding i are starts[i] to starts[i + 1] - 1.
         attainable: bool, shape (findings,); whether any counts give the p-value that was reported. Of others
             the tables are those that come nearest.
     """
 
-    tables: Counts
+    tables: Hypothesised
     weights: Floats
     starts: Counts
     attainable: NDArray[np.bool_]
@@ -60,20 +62,20 @@ class Plausible:
     def __len__(self) -> int:
         return len(self.attainable)
 
-    def draw(self, uniform: Floats) -> Counts:
+    def draw(self, uniform: Floats) -> Hypothesised:
         """Return one table of each finding for each draw, by weight.
 
         Args:
             uniform: float64, shape (draws, findings), in [0, 1).
 
         Returns:
-            int64, shape (draws, findings, 3).
+            As `tables`, shape (draws, findings, 3) or (draws, findings, 6).
         """
         above = np.concatenate([[0.0], np.cumsum(self.weights)])
         first, last = self.starts[:-1], self.starts[1:] - 1
         wanted = above[first] + uniform * (above[last + 1] - above[first])
         picked = np.searchsorted(above, wanted, side="right") - 1
-        found: Counts = self.tables[np.clip(picked, first, last)]
+        found: Hypothesised = self.tables[np.clip(picked, first, last)]
         return found
 
     @property

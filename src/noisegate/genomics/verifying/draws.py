@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate.genomics.keys import ReleaseKey
-from noisegate.genomics.verifying import simulate
+from noisegate.genomics.verifying import pooled, simulate
 from noisegate.genomics.verifying.background import Background
-from noisegate.genomics.verifying.claims import Plausible, by_chance
+from noisegate.genomics.verifying.claims import Hypothesised, Plausible, by_chance, plausible
+from noisegate.genomics.verifying.evidence import Frequencies, Tables
 from noisegate.genomics.verifying.simulate import Told, Trial, key_of, uniforms
 
 Floats = NDArray[np.float64]
@@ -34,6 +35,15 @@ class Laws:
     def _named(self, name: str) -> ReleaseKey:
         return key_of(self.key.reveal().hex(), name)
 
+    def claims(self, reported: tuple[Floats, Floats, Floats], towards: NDArray[np.int8]) -> Plausible:
+        """Return the data sets that findings could have come from: of p-values, their ranges, directions."""
+        trial = self.trial
+        if isinstance(trial.evidence, Tables):
+            return pooled.plausible(
+                trial.test, reported, towards, trial.evidence, trial.places, self._named("claims")
+            )
+        return plausible(trial.test, reported, towards, trial.theirs, trial.cases)
+
     def honest(self, claims: Plausible, slack: float) -> tuple[Flags, Flags, Flags]:
         """Return draws by the weights themselves, and two lots by the least favourable weights.
 
@@ -49,8 +59,11 @@ class Laws:
 
     def by_chance(self) -> Flags:
         """Return draws where the same variants are reported, and the data are those of the controls' kind."""
-        uniform = uniforms(self._named("chance"), (self.draws, len(self.trial.places), 2))
-        return self._released(by_chance(self.trial.against, self.trial.cases, uniform), "null")
+        trial, key = self.trial, self._named("chance")
+        if isinstance(trial.evidence, Tables):
+            return self._released(pooled.by_chance(trial.evidence, trial.places, self.draws, key), "null")
+        uniform = uniforms(key, (self.draws, len(trial.places), 2))
+        return self._released(by_chance(trial.theirs, trial.cases, uniform), "null")
 
     def picked(self, others: Background) -> Flags:
         """Return draws where variants of the release are reported at random, as common as those reported."""
@@ -69,7 +82,7 @@ class Laws:
         uniform = uniforms(self._named(f"tables {name}"), (self.draws, len(claims)))
         return self._released(claims.draw(uniform), name)
 
-    def _released(self, tables: Counts, name: str) -> Flags:
+    def _released(self, tables: Hypothesised, name: str) -> Flags:
         found: Flags = simulate.simulated(self.trial, tables, self._named(name), self.told) < self.threshold
         return found
 
@@ -78,10 +91,14 @@ class Laws:
         trial, count = self.trial, len(claims.tables)
         sizes = claims.sizes
         if not simulate.is_whole(trial.evidence):
-            draws = max(min(PILOT, PILOT_GENOTYPES // (count * trial.evidence.people)), LEAST_PILOT)
-            wide = Trial(trial.evidence, trial.controls, trial.test, np.repeat(trial.places, sizes))
-            tables = np.broadcast_to(claims.tables, (draws, count, 3))
-            shown = simulate.simulated(wide, tables, self._named("pilot"), lambda _done, _all: None)
+            people = 1 if isinstance(trial.evidence, Tables | Frequencies) else trial.evidence.people
+            draws = max(min(PILOT, PILOT_GENOTYPES // (count * people)), LEAST_PILOT)
+            towards = None if trial.towards is None else np.repeat(trial.towards, sizes)
+            wide = Trial(trial.evidence, trial.controls, trial.test, np.repeat(trial.places, sizes), towards)
+            every = np.arange(len(claims.tables)) + np.zeros((draws, 1), np.int64)
+            shown = simulate.simulated(
+                wide, claims.tables[every], self._named("pilot"), lambda _done, _all: None
+            )
             return np.asarray((shown < self.threshold).mean(axis=0), np.float64)
         # All variants are drawn together, so each draw tries one table of every finding, in turn.
         turn = np.arange(PILOT)[:, None] % sizes

@@ -21,6 +21,7 @@ from noisegate.genomics.proposal import Proposal
 from noisegate.genotypes.store import Store
 from noisegate.genotypes.variants import Variants
 from noisegate.leakage.genomes import Genomes
+from noisegate.privacy.noise import standard_deviation
 
 Said = Mapping[str, object]  # what is told of a release: kind, law, epsilon, delta, restored, guarantee
 LARGEST_LABEL = 2**16
@@ -82,12 +83,17 @@ class Tables:
         variants: in the order of the tables.
         cases: how many cases there are, as estimated from the release, at least 1.
         controls: likewise.
+        size_deviation: of the noise on the size of a group.
+        everybody: whether all people are in one of the two groups: one is then too large by what the other
+            is too small.
     """
 
     noisy: Noisy
     variants: Variants
     cases: int
     controls: int
+    size_deviation: float
+    everybody: bool
     said: Said
 
     def __post_init__(self) -> None:
@@ -165,17 +171,20 @@ def of_tables(
     """
     if sizes is None:
         controls, cases = noisy.cells.sum(axis=2).mean(axis=0).tolist()
+        deviation = standard_deviation(noisy.plan.noise) * (3 / len(variants)) ** 0.5
     else:
         controls, cases = (float(size) for size in sizes.cells)
+        deviation = standard_deviation(sizes.plan.noise)
     if everybody:
         spare = (noisy.people - controls - cases) / 2
         controls, cases = controls + spare, cases + spare
+        deviation /= 2**0.5
     if min(cases, controls) < 1:
         raise BadInput(
             "as far as the noise shows, one of the two groups of this release is empty",
             "findings of cases and controls need both",
         )
-    return Tables(noisy, variants, round(cases), round(controls), said)
+    return Tables(noisy, variants, round(cases), round(controls), deviation, everybody, said)
 
 
 def of_folder(folder: Path, reference: Store) -> AsPublished:

@@ -18,11 +18,12 @@ from noisegate.genomics.design import flip_rates
 from noisegate.genomics.laws import Family, Response
 from noisegate.genomics.mechanism import Flipping
 from noisegate.genomics.verifying.evidence import AsPublished, Evidence, Frequencies, Rows, Tables
-from noisegate.genomics.verifying.statistic import Test, p_values
+from noisegate.genomics.verifying.statistic import Test, direction, p_values
 from noisegate.privacy.noise import standard_deviation
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Signs = NDArray[np.int8]
 Line = tuple[Floats, Floats]
 LEAST_SLOPE = 1e-12
 
@@ -44,7 +45,9 @@ def words(evidence: Evidence, test: Test) -> str:
             assert_never(evidence)
 
 
-def of_rows(released: Counts, controls: Counts, test: Test, line: Line | None) -> Floats:
+def of_rows(
+    released: Counts, controls: Counts, test: Test, line: Line | None, towards: Signs | None = None
+) -> Floats:
     """Return p-values of released rows.
 
     Args:
@@ -52,18 +55,22 @@ def of_rows(released: Counts, controls: Counts, test: Test, line: Line | None) -
         controls: the same of the controls.
         test: that findings rest on.
         line: that noise left on the rows of these variants, from `left`.
+        towards: as `of_tables`; of the test's own direction where rows are tested as they are.
     """
     if line is None:
-        return p_values(test, released, controls)
+        p = p_values(test, released, controls)
+        return p if towards is None else _held(p, direction(test, released, controls), towards)
     start, slope = line
     mean, variance = _moments(released)
     theirs, spread = _moments(controls)
     steep = np.maximum(slope, LEAST_SLOPE)
     people, panel = released.sum(axis=1), np.maximum(controls.sum(axis=1), 1)
-    return _p((mean - start) / steep - theirs, variance / (people * steep**2) + spread / panel)
+    return _p((mean - start) / steep - theirs, variance / (people * steep**2) + spread / panel, towards)
 
 
-def of_tables(cells: Floats, deviation: float, cases: int, controls: int) -> Floats:
+def of_tables(
+    cells: Floats, deviation: float, cases: int, controls: int, towards: Signs | None = None
+) -> Floats:
     """Return p-values of noisy tables: of the difference of mean genotypes, twos less noughts over the size.
 
     Args:
@@ -71,15 +78,19 @@ def of_tables(cells: Floats, deviation: float, cases: int, controls: int) -> Flo
         deviation: of the noise on a cell.
         cases: how many there are.
         controls: likewise.
+        towards: int8, shape (variants,): 1 where only more alternate alleles among the cases count, -1 where
+            only fewer do, 0 where either does. What lies the other way has a p-value of 1.
     """
     sizes = np.array([controls, cases], np.float64)
     mean = 1 + (cells[..., 2] - cells[..., 0]) / sizes
     share = np.clip((mean @ sizes) / (2 * sizes.sum()), 1 / (4 * sizes.sum()), 1 - 1 / (4 * sizes.sum()))
     variance = 2 * share * (1 - share) * (1 / sizes).sum() + 2 * deviation**2 * (1 / sizes**2).sum()
-    return _p(mean[:, 1] - mean[:, 0], variance)
+    return _p(mean[:, 1] - mean[:, 0], variance, towards)
 
 
-def of_frequencies(shares: Floats, deviation: float, people: int, controls: Counts) -> Floats:
+def of_frequencies(
+    shares: Floats, deviation: float, people: int, controls: Counts, towards: Signs | None = None
+) -> Floats:
     """Return p-values of noisy allele frequencies.
 
     Args:
@@ -87,12 +98,14 @@ def of_frequencies(shares: Floats, deviation: float, people: int, controls: Coun
         deviation: of the noise on them.
         people: how many they are of.
         controls: int64, shape (variants, 3).
+        towards: as `of_tables`.
     """
     panel = np.maximum(controls.sum(axis=1), 1)
     theirs = (controls[:, 1] + 2 * controls[:, 2]) / (2 * panel)
     weight = people + panel
     pooled = np.clip((shares * people + theirs * panel) / weight, 1 / (4 * weight), 1 - 1 / (4 * weight))
-    return _p(shares - theirs, pooled * (1 - pooled) * (1 / (2 * people) + 1 / (2 * panel)) + deviation**2)
+    variance = pooled * (1 - pooled) * (1 / (2 * people) + 1 / (2 * panel)) + deviation**2
+    return _p(shares - theirs, variance, towards)
 
 
 def measured_shares(noisy: Noisy) -> tuple[Floats, float, float]:
@@ -125,10 +138,14 @@ def _moments(counts: Counts) -> tuple[Floats, Floats]:
     return mean, (counts[:, 1] + 4 * counts[:, 2]) / people - mean * mean
 
 
-def _p(away: Floats, variance: Floats) -> Floats:
+def _p(away: Floats, variance: Floats, towards: Signs | None) -> Floats:
     from scipy.special import ndtr  # an extra's module, and slow to load
 
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.abs(away) / np.sqrt(variance)
     found: Floats = 2 * ndtr(-np.where(variance > 0, z, 0.0))
-    return found
+    return found if towards is None else _held(found, np.sign(away), towards)
+
+
+def _held(p: Floats, seen: Floats | Signs, towards: Signs) -> Floats:
+    return np.where((towards == 0) | (seen == towards), p, 1.0)

@@ -1,5 +1,6 @@
 """Which findings are of which variants of a release."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,10 @@ def matched(findings: Findings, variants: Variants, usable: Flags, test: Test) -
     Raises:
         BadInput: there is none of both, or none reports significance.
     """
-    place_of = {name: place for place, name in enumerate(variants.names().tolist())}
+    names = variants.names().tolist()
+    borne = Counter(names)
+    # Of two variants of one name it is not clear which is meant: a finding of it is as good as absent.
+    place_of = {name: place for place, name in enumerate(names) if borne[name] == 1}
     found: list[tuple[int, int, int]] = []
     absent: list[str] = []
     above = 0

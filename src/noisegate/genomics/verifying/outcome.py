@@ -22,7 +22,8 @@ class Answer(enum.Enum):
 class Row:
     """One finding: what was reported, and what the release says of it.
 
-    `chance` is that of being kept if the finding is honest.
+    `released_p` is that of either direction; it is `retained` in the reported one only. `chance` is that of
+    being kept if the finding is honest.
     """
 
     variant: str
@@ -74,7 +75,8 @@ class Verdict:
         verdict: the answer.
         reason: it in a sentence.
         given: what was asked.
-        retained: findings that are significant in the release.
+        retained: findings that are significant in the release, and in the direction that was reported, where
+            one was.
         retention: as a share of those used.
         expected: that share if the findings are honest: mean, and the range of 95 % of releases.
         falsified: that share if they are made up, likewise, in the way that passes more often.

@@ -28,6 +28,7 @@ from noisegate.genomics.regroup import regroup, wanted
 from noisegate.genomics.restore import restore
 from noisegate.genomics.twin import Twin
 from noisegate.genomics.verifying import additive, judging
+from noisegate.genomics.verifying.claims import Hypothesised
 from noisegate.genomics.verifying.controls import Controls
 from noisegate.genomics.verifying.evidence import AsPublished, Evidence, Frequencies, Rows, Tables
 from noisegate.genomics.verifying.statistic import Test
@@ -37,6 +38,7 @@ from noisegate.privacy.noise import standard_deviation
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Signs = NDArray[np.int8]
 Told = Callable[[int, int], None]
 
 AT_ONCE = 2**24  # genotypes of hypothesised data in one block
@@ -48,25 +50,23 @@ UNIFORMS = 200  # a domain of the key stream that no mechanism draws from
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """What is drawn for: a release, the controls, the test, and the variants, int64 places in the release."""
+    """What is drawn for: a release, the controls, the test, and the variants, int64 places in the release.
+
+    `towards` is int8 of shape (variants,), the direction that each finding reports, 0 where it reports none;
+    absent where none does.
+    """
 
     evidence: Evidence
     controls: Controls
     test: Test
     places: Counts
+    towards: Signs | None = None
 
     @property
     def theirs(self) -> Counts:
         """The controls' counts at these variants, int64 (variants, 3)."""
         found: Counts = self.controls.counts[self.places]
         return found
-
-    @property
-    def against(self) -> Counts:
-        """What findings were made against, int64 (variants, 3): the controls, or as many people like them."""
-        if isinstance(self.evidence, Tables):
-            return scaled(self.theirs, self.evidence.controls)
-        return self.theirs
 
     @property
     def cases(self) -> int:
@@ -87,30 +87,36 @@ def uniforms(key: ReleaseKey, shape: tuple[int, ...], number: int = 0) -> Floats
     return found
 
 
-def released(evidence: Evidence, controls: Controls, test: Test) -> Floats:
-    """Return the p-values of the release itself, float64 of shape (variants of the release,)."""
+def released(evidence: Evidence, controls: Controls, test: Test, towards: Signs | None = None) -> Floats:
+    """Return the p-values of the release itself, float64 of shape (variants of the release,).
+
+    Where `towards`, int8 of this shape, is a direction, and the release shows another, the p-value is 1.
+    """
     match evidence:
         case Rows() | AsPublished():
             counts = np.concatenate([_counts(block) for _, block in evidence.released.blocks()])
-            return judging.of_rows(counts, controls.counts, test, judging.left(evidence))
+            return judging.of_rows(counts, controls.counts, test, judging.left(evidence), towards)
         case Tables(noisy=noisy):
             deviation = standard_deviation(noisy.plan.noise)
             return judging.of_tables(
-                noisy.cells.astype(np.float64), deviation, evidence.cases, evidence.controls
+                noisy.cells.astype(np.float64), deviation, evidence.cases, evidence.controls, towards
             )
         case Frequencies(noisy=noisy):
             shares, deviation, _ = judging.measured_shares(noisy)
-            return judging.of_frequencies(shares, deviation, noisy.people, controls.counts)
+            return judging.of_frequencies(shares, deviation, noisy.people, controls.counts, towards)
         case _:
             assert_never(evidence)
 
 
-def simulated(trial: Trial, hypothesised: Counts, key: ReleaseKey, told: Told) -> Floats:
+def simulated(trial: Trial, hypothesised: Hypothesised, key: ReleaseKey, told: Told) -> Floats:
     """Return the p-values of releases of hypothesised data, float64 of shape (draws, variants).
+
+    They are 1 where a direction was reported, and such a release shows another.
 
     Args:
         trial: what is drawn for.
-        hypothesised: int64, shape (draws, variants, 3): the cases' counts in each data set.
+        hypothesised: int64, shape (draws, variants, 3): the cases' counts in each data set; of noisy tables
+            shape (draws, variants, 6), the controls' first, and they need not be whole.
         key: of the noise; where whole people are counted, that comes from the operating system.
         told: how many draws are done, and of how many.
 
@@ -132,13 +138,13 @@ def simulated(trial: Trial, hypothesised: Counts, key: ReleaseKey, told: Told) -
             return np.concatenate(parts)
         case AsPublished():
             _check_size(SLOWEST * evidence.people * draws * variants)
-            return _by_variant(trial, hypothesised, key, told, _as_published)
+            return _by_variant(trial, _whole_counts(hypothesised), key, told, _as_published)
         case Rows() if _is_local(evidence):
             _check_size(evidence.people * draws * variants)
-            return _by_variant(trial, hypothesised, key, told, _flipped)
+            return _by_variant(trial, _whole_counts(hypothesised), key, told, _flipped)
         case Rows():
             _check_size(SLOW * evidence.people * draws * len(evidence.variants))
-            return _whole(evidence, trial, hypothesised, key, told)
+            return _whole(evidence, trial, _whole_counts(hypothesised), key, told)
         case _:
             assert_never(evidence)
 
@@ -176,7 +182,8 @@ def _by_variant(
         own = key_of(key.reveal().hex(), start)
         made = release(trial, _people(part.reshape(-1, 3), people), trial.places[rows], own)
         beside = None if line is None else (line[0][trial.places[rows]], line[1][trial.places[rows]])
-        p = judging.of_rows(_counts(made), trial.theirs[rows], trial.test, beside)
+        towards = None if trial.towards is None else trial.towards[rows]
+        p = judging.of_rows(_counts(made), trial.theirs[rows], trial.test, beside, towards)
         found[start : start + step] = p.reshape(len(part), variants)
         told(start + len(part), draws)
     return found
@@ -241,27 +248,40 @@ def _whole(evidence: Rows, trial: Trial, hypothesised: Counts, key: ReleaseKey, 
             if len(inside):
                 made = chunks.block(number, start, stop, own)
                 shown.append(_counts(Block(made.hi[inside], made.lo[inside], people)))
-        found[draw] = judging.of_rows(np.concatenate(shown), trial.theirs, trial.test, beside)
+        found[draw] = judging.of_rows(np.concatenate(shown), trial.theirs, trial.test, beside, trial.towards)
         told(draw + 1, len(hypothesised))
     return found
 
 
-def _counted(evidence: Tables | Frequencies, trial: Trial, hypothesised: Counts, key: ReleaseKey) -> Floats:
+def _counted(
+    evidence: Tables | Frequencies, trial: Trial, hypothesised: Hypothesised, key: ReleaseKey
+) -> Floats:
     """Return p-values of counts with the release's noise."""
     shape = hypothesised.shape[:2]
+    noise = evidence.noisy.plan.noise
+    towards = None if trial.towards is None else np.tile(trial.towards, shape[0])
+    if isinstance(evidence, Tables):
+        cells = hypothesised.reshape(*shape, 2, 3) * _sizes(evidence, shape[0], key)[:, None, :, None]
+        drawn = additive.simulated(noise, uniforms(key, (2, cells.size))).reshape(cells.shape)
+        noisy = (cells + drawn).reshape(-1, 2, 3)
+        deviation = standard_deviation(noise)
+        return judging.of_tables(noisy, deviation, evidence.cases, evidence.controls, towards).reshape(shape)
     flat = hypothesised.reshape(-1, 3)
     theirs = np.tile(trial.theirs, (shape[0], 1))
-    noise = evidence.noisy.plan.noise
-    if isinstance(evidence, Tables):
-        cells = np.stack([scaled(theirs, evidence.controls), flat], axis=1)
-        drawn = additive.simulated(noise, uniforms(key, (2, cells.size))).reshape(cells.shape)
-        noisy = (cells + drawn).astype(np.float64)
-        deviation = standard_deviation(noise)
-        return judging.of_tables(noisy, deviation, evidence.cases, evidence.controls).reshape(shape)
     _, deviation, unit = judging.measured_shares(evidence.noisy)
     shares = (flat[:, 1] + 2 * flat[:, 2]) / (2 * evidence.people)
     shares = shares + unit * additive.simulated(noise, uniforms(key, (2, len(flat))))
-    return judging.of_frequencies(shares, deviation, evidence.people, theirs).reshape(shape)
+    return judging.of_frequencies(shares, deviation, evidence.people, theirs, towards).reshape(shape)
+
+
+def _sizes(evidence: Tables, draws: int, key: ReleaseKey) -> Floats:
+    """Return by how much groups may be larger than they were estimated, factors, float64 (draws, 2)."""
+    from scipy.special import ndtri  # an extra's module, and slow to load
+
+    away = ndtri(np.clip(uniforms(key, (draws, 2), 1), 1e-12, 1 - 1e-12)) * evidence.size_deviation
+    if evidence.everybody:
+        away[:, 1] = -away[:, 0]
+    return np.asarray(np.maximum(1 + away / np.array([evidence.controls, evidence.cases]), 0.0))
 
 
 def scaled(counts: Counts, people: int) -> Counts:
@@ -270,6 +290,10 @@ def scaled(counts: Counts, people: int) -> Counts:
     two = np.rint(shares[:, 2] * people).astype(np.int64)
     one = np.minimum(np.rint(shares[:, 1] * people).astype(np.int64), people - two)
     return np.stack([people - one - two, one, two], axis=1)
+
+
+def _whole_counts(hypothesised: Hypothesised) -> Counts:
+    return np.asarray(hypothesised, np.int64)
 
 
 def _people(counts: Counts, people: int) -> Block:

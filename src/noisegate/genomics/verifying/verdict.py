@@ -4,12 +4,12 @@ Honest means: the p-values are those that the stated test gives, on the data the
 against these controls. It does not mean true: an honest finding may be chance. Falsified means: the reported
 list has nothing to do with the data. The statistic is retention, the number K of findings that are
 significant in the release below a relaxed threshold (Jiang et al., PROVGEN, PoPETs 2026(2), 642-661, where
-K alone is shown).
+K alone is shown), and in the direction that was reported, where one was.
 
-The honest law of K is drawn: data sets that the findings could have come from (claims.py) go through the
-release's own mechanism (simulate.py). Findings are refused if K is too small for that law where it is least
-favourable, by the rank of K among the draws (Dwass 1957; Barnard 1963), so that honest ones are refused with
-probability α at most, however few draws there are.
+The honest law of K is drawn: data sets that the findings could have come from (claims.py; of noisy tables,
+pooled.py) go through the release's own mechanism (simulate.py). Findings are refused if K is too small for
+that law where it is least favourable, by the rank of K among the draws (Dwass 1957; Barnard 1963), so that
+honest ones are refused with probability α at most, however few draws there are.
 
 There are two falsified laws, and the one counts that passes more often. Either variants are picked at random,
 and K follows what the release shows at others (background.py). Or the same variants are reported, and the
@@ -29,19 +29,19 @@ from numpy.typing import NDArray
 
 from noisegate.errors import BadInput, TooLarge
 from noisegate.genomics.association import RELAXED
-from noisegate.genomics.verifying import judging, simulate
+from noisegate.genomics.verifying import judging, pooled, simulate
 from noisegate.genomics.verifying.background import background
-from noisegate.genomics.verifying.claims import plausible
-from noisegate.genomics.verifying.controls import controls_of
+from noisegate.genomics.verifying.controls import Controls, controls_of
 from noisegate.genomics.verifying.draws import Laws
-from noisegate.genomics.verifying.evidence import AsPublished, Evidence, Rows
+from noisegate.genomics.verifying.evidence import AsPublished, Evidence, Rows, Tables
 from noisegate.genomics.verifying.findings import Findings
-from noisegate.genomics.verifying.matching import matched
+from noisegate.genomics.verifying.matching import Matched, matched
 from noisegate.genomics.verifying.outcome import Answer, Given, Power, Row, Verdict
 from noisegate.genomics.verifying.simulate import Trial, key_of
 from noisegate.genomics.verifying.statistic import Test
 from noisegate.genomics.verifying.words import notes_on, reason_of
 from noisegate.genotypes.store import Store
+from noisegate.genotypes.variants import Variants
 from noisegate.leakage.roc import Estimate, proportion
 
 Flags = NDArray[np.bool_]
@@ -72,8 +72,8 @@ def verify(
     """Say whether findings agree with a release.
 
     Claim: if the findings are honest, P(not consistent) <= alpha, for data sets whose chances are within
-        `slack` of those of claims.py; if they are falsified, P(consistent) <= beta, but for the error of
-        simulation that its interval shows.
+        `slack` of those of claims.py or pooled.py; if they are falsified, P(consistent) <= beta, but for the
+        error of simulation that its interval shows.
     Needs: who made the findings had not seen the release.
     Argued in PROOFS.md, "Verdicts on findings".
 
@@ -81,9 +81,10 @@ def verify(
         findings: what was reported; only p-values below 0.05 are findings.
         evidence: the release, with its law.
         reference: the public panel that stood as controls. For released tables, which hold controls of their
-            own, it only says how common alleles are.
+            own, it only says which variants are meant.
         test: what the p-values are of: a word of `Test`.
-        threshold: p-value below which the release is said to keep a finding.
+        threshold: p-value below which the release is said to keep a finding; where it reports a direction, in
+            that direction.
         alpha: how often honest findings may be refused.
         beta: how often falsified ones may pass.
         slack: see above.
@@ -97,24 +98,20 @@ def verify(
     """
     kind = _checked(test, threshold, alpha, beta, slack, draws)
     build = evidence.released.build if isinstance(evidence, Rows | AsPublished) else ""
-    controls = controls_of(reference, evidence.variants, build)
-    match = matched(findings, evidence.variants, controls.usable, kind)
-    if draws * len(match.places) > MOST_DRAWN:
-        raise TooLarge(
-            f"{len(match.places):,} findings are too many for {draws:,} draws",
-            "verify the most significant ones, or give fewer draws",
-        )
-    trial = Trial(evidence, controls, kind, match.places)
+    controls, match = judgeable(findings, evidence.variants, reference, test=kind, draws=draws, build=build)
+    trial = Trial(evidence, controls, kind, match.places, match.towards if match.towards.any() else None)
     shown = simulate.released(evidence, controls, kind)
-    kept = shown[match.places] < threshold
+    signs = _signs(trial, shown < threshold)
+    kept = (signs[match.places] != 0) & ((match.towards == 0) | (signs[match.places] == match.towards))
     retained, used = int(kept.sum()), len(kept)
 
     reported = (findings.p[match.findings], findings.low[match.findings], findings.high[match.findings])
-    claims = plausible(kind, reported, match.towards, trial.against, trial.cases)
     key = key_of(findings.digest, kind.value, sorted(evidence.said.items()), draws)
     laws = Laws(trial, threshold, draws, key, told)
+    claims = laws.claims(reported, match.towards)
     honest, cautious, judge = laws.honest(claims, slack)
-    others = background(shown < threshold, controls.usable, match.places, controls.minor)
+    minor = pooled.minor(evidence) if isinstance(evidence, Tables) else controls.minor
+    others = background(signs, controls.usable, match.places, minor, match.towards)
 
     # By the rank of K among draws; ties count for the findings.
     ordered = np.sort(judge.sum(axis=1))
@@ -184,6 +181,48 @@ def verify(
     )
     several = bool((claims.sizes > 1).any())
     return replace(verdict, reason=reason_of(verdict), notes=notes_on(verdict, evidence, several=several))
+
+
+def judgeable(
+    findings: Findings, variants: Variants, reference: Store, *, test: Test, draws: int, build: str = ""
+) -> tuple[Controls, Matched]:
+    """Return the controls over a release's variants, and which findings are of which.
+
+    Whatever refuses findings of themselves is found here, from public facts: before a release is asked for.
+
+    Args:
+        findings: what was reported.
+        variants: of the release, in its order.
+        reference: as `verify` takes it.
+        test: what the p-values are of.
+        draws: releases simulated for each law.
+        build: of the release's positions, "" where it is not known.
+
+    Raises:
+        BadInput: no finding is of a variant that both sides have.
+        Forbidden: the reference is not public.
+        TooLarge: more would have to be simulated than can be waited for.
+    """
+    controls = controls_of(reference, variants, build)
+    match = matched(findings, variants, controls.usable, test)
+    if draws * len(match.places) > MOST_DRAWN:
+        raise TooLarge(
+            f"{len(match.places):,} findings are too many for {draws:,} draws",
+            "verify the most significant ones, or give fewer draws",
+        )
+    return controls, match
+
+
+def _signs(trial: Trial, significant: Flags) -> NDArray[np.int8]:
+    """Return the direction of what is significant in the release, 1 or -1, and 0 of the rest, (variants,).
+
+    Where no finding reports a direction none is looked for.
+    """
+    if trial.towards is None:
+        return significant.astype(np.int8)
+    more = np.ones(len(significant), np.int8)
+    up = simulate.released(trial.evidence, trial.controls, trial.test, more) < 1
+    return np.where(significant, np.where(up, 1, -1), 0).astype(np.int8)
 
 
 def _share(found: Flags) -> Estimate:

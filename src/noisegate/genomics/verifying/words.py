@@ -58,6 +58,12 @@ def notes_on(verdict: Verdict, evidence: Evidence, *, several: bool) -> tuple[st
             f"{len(given.absent):,} findings are of variants that the release or the reference has not, and "
             "were left out"
         )
+    turned = sum(row.released_p < given.threshold and not row.retained for row in verdict.rows)
+    if turned:
+        found.append(
+            f"{turned:,} findings are significant in the release, but in the other direction than reported, "
+            "and are not found again"
+        )
     if several:
         found.append(
             "some p-values could have come from several counts of genotypes; their weights may be off by a "

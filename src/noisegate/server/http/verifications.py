@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from noisegate.gate.access import Asker
-from noisegate.genomics.wanted import Wanted
+from noisegate.genomics.check import Check
 from noisegate.server.http.bodies import ERRORS, body_of, read
 from noisegate.server.http.caller import Caller, Way, bearer
 from noisegate.server.http.routes import IDEMPOTENCY
@@ -32,23 +32,23 @@ def verifications_api(caller: Caller) -> APIRouter:
         raw = await request.body()
         found = gateway.genomes
 
-        def wanted_in(sent: bytes) -> Wanted:
-            return found.verifications.wanted(read(VerificationBody, sent).check())
+        def check_in(sent: bytes) -> Check:
+            return read(VerificationBody, sent).check()
 
         def work(asker: Asker) -> object:
-            return found.verifications.verify(read(VerificationBody, raw).check(), asker)
+            return found.verifications.verify(check_in(raw), asker)
 
         token = bearer(request)
 
         def is_private() -> bool:
             gateway.authenticate(token)
-            return read(VerificationBody, raw).check().association is not None
+            return check_in(raw).association is not None
 
         if await caller.run(is_private):
             # Asked first as any association is, so that its time tells no more than that of one; the verdict
             # is made of the stored answer.
-            asked = found.associations
-            reply = await caller.ask(request, Way(wanted_in, asked.slot_ms, asked.ask))
+            asked = found.verifications
+            reply = await caller.ask(request, Way(check_in, asked.slot_ms, asked.ask))
             if reply.status_code != 200:
                 return reply
         return await caller.work(request, work)
