@@ -123,8 +123,8 @@ def near_one(values: Floats) -> tuple[Floats, NDArray[np.intc]]:
     Squares of the largest or smallest of float64 are beyond it, theirs are not. Nothing is rounded but what
     is too small to matter. The powers' exponents come second.
 
-    >>> near_one(np.array([1e-300, -3e-300]))[0].round(2).tolist()
-    [0.17, -0.51]
+    >>> near_one(np.array([2.0**-1000, -3 * 2.0**-1000]))[0].tolist()
+    [0.25, -0.75]
     """
     _, power = np.frexp(np.abs(values).max(axis=0, initial=0.0))
     return np.ldexp(values, -power), power
