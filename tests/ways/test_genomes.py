@@ -256,7 +256,8 @@ def test_noise_is_on_the_genotypes_that_were_registered(tmp_path: Path) -> None:
     with opened_house(home, making=False) as gateway:
         begun = gateway.genomes.share(BOSS, _request(method="xor", epsilon=80), None)
         gateway.genomes.carry_out(int(str(begun["job"])))
-        _, source, place = gateway.genomes.source_of(str(begun["release"]))
+        place = gateway.genomes.custodian_directory(str(begun["release"])).parent
+        source = Store.open(place.parents[1] / "data" / "cohort-1.snps.zarr")
         noisy = unpack(Store.open(place / "release.zarr").block(0, VARIANTS))
         assert 0.01 < (noisy != unpack(source.block(0, VARIANTS))).mean() < 0.6
         assert (noisy != np.roll(noisy, 1, axis=1)).mean() > 0.3

@@ -16,20 +16,19 @@ from typing import TYPE_CHECKING, Any
 from noisegate.app.associations import Associations
 from noisegate.app.background import Background
 from noisegate.app.budgets import name_of
-from noisegate.app.genome_names import Names, recipe_of
+from noisegate.app.genome_names import Names
 from noisegate.app.verifications import Verifications
 from noisegate.ask.desk import Desk
 from noisegate.config import Config
 from noisegate.errors import BadInput, Conflict, NoisegateError, NotFound
 from noisegate.gate.access import Asker, Right, require
-from noisegate.genomics.recipe import PanelName, Recipe, Request
+from noisegate.genomics.recipe import Recipe, Request
 from noisegate.genomics.releases import Release, Shelf, may_know, not_found, release_id
 from noisegate.genotypes.extra import genome_libraries
 from noisegate.ledger.records import Job, JobState, ReceiptKind, Role
 
 if TYPE_CHECKING:
     from noisegate.genomics.share import Workshop
-    from noisegate.genotypes.store import Store
 
 KEYS = "keys"
 log = logging.getLogger("noisegate.genomes")
@@ -249,17 +248,6 @@ class Genomes:
     def custodian_directory(self, release: str) -> Path:
         """Return where a release's exact report lies, for the owner of the state directory alone."""
         return self._shelf.custodian(self._shelf.find(release).id)
-
-    def source_of(self, release: str) -> "tuple[Release, Store, Path]":
-        """Return a release, the genotypes it was made from, and its directory; for the owner alone."""
-        found = self._shelf.find(release)
-        recipe = recipe_of(found)
-        with genome_libraries():
-            return (
-                found,
-                self._names.store(PanelName(recipe.dataset, recipe.table, recipe.version)),
-                self._shelf.place(found.id),
-            )
 
     def _told(self, asker: Asker, release: Release) -> Json:
         said = release.as_json()

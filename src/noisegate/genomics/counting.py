@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from noisegate.genomics.bits import popcount
+
 Words = NDArray[np.uint64]
 Cells = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -62,10 +64,7 @@ def pairs(hi: Words, lo: Words, before: Words, starts: Flags, people: int) -> Ce
 
 @njit(cache=True, nogil=True)
 def _bits(x):  # type: ignore[no-untyped-def]
-    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return np.int64(popcount(x))
 
 
 @njit(cache=True, nogil=True)

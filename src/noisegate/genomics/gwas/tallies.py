@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from noisegate.genomics.bits import popcount
 from noisegate.genotypes.packed import Block, Words, words_of
 
 Counts = NDArray[np.int64]
@@ -42,30 +43,21 @@ def add_missing(block: Block, found: Counts) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _bits(x):  # type: ignore[no-untyped-def]
-    """Compilers know this form for their own instruction."""
-    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-
-
-@njit(cache=True, nogil=True)
 def _tallies(hi, lo, masks, found):  # type: ignore[no-untyped-def]
     words = hi.shape[1]
     for g in range(masks.shape[0]):
         mask = masks[g]
         size = np.uint64(0)
         for w in range(words):
-            size += _bits(mask[w])
+            size += popcount(mask[w])
         for v in range(hi.shape[0]):
             both, some, twos = np.uint64(0), np.uint64(0), np.uint64(0)
             for w in range(words):
                 h = hi[v, w] & mask[w]
                 x = lo[v, w] & mask[w]
-                both += _bits(h)
-                some += _bits(x)
-                twos += _bits(h & x)
+                both += popcount(h)
+                some += popcount(x)
+                twos += popcount(h & x)
             found[v, g, 0] = size - some - (both - twos)
             found[v, g, 1] = some - twos
             found[v, g, 2] = twos
@@ -80,5 +72,5 @@ def _add_missing(hi, lo, found):  # type: ignore[no-untyped-def]
             left = hi[v, w] & ~lo[v, w]
             while left != np.uint64(0):
                 lowest = left & (~left + one)
-                found[w * 64 + np.int64(_bits(lowest - one))] += 1
+                found[w * 64 + np.int64(popcount(lowest - one))] += 1
                 left ^= lowest

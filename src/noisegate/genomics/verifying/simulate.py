@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from noisegate.errors import TooLarge
 from noisegate.genomics import chains, published
-from noisegate.genomics.counts import mask, measure
+from noisegate.genomics.counts import measure
+from noisegate.genomics.gwas.tallies import masks
 from noisegate.genomics.keys import KEY_BYTES, ReleaseKey
 from noisegate.genomics.keystream import KeyStream
 from noisegate.genomics.laws import Independent, Response
@@ -299,14 +300,8 @@ def _whole_counts(hypothesised: Hypothesised) -> Counts:
 def _people(counts: Counts, people: int) -> Block:
     """Return people with these counts of genotypes at each variant, homozygotes of the alternate first."""
     order = np.arange(people)
-    hi, lo = (_bits(order < last[:, None]) for last in (counts[:, 2], counts[:, 1] + counts[:, 2]))
+    hi, lo = (masks(order < last[:, None]) for last in (counts[:, 2], counts[:, 1] + counts[:, 2]))
     return Block(hi, lo, people)
-
-
-def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    padded = np.zeros((len(flags), 64 * len(mask(flags[0]))), np.bool_)
-    padded[:, : flags.shape[1]] = flags
-    return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
 
 
 def _counts(block: Block) -> Counts:
